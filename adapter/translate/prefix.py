@@ -1,14 +1,17 @@
-"""The remembered beginning of a chat request, for the next one that begins with the same messages.
+"""The beginning of a history and its translation, kept for the next request that begins with the same messages.
 
-An agent sends its whole history with every turn, and what is new is its end. So a history is cut where its last block
-of messages begins (`request.cut`), and of all before that is kept: the bytes, to be compared; what the store knew of
-the answers; what the messages became for one model at one place, with the notes.
+An agent sends its whole history with every turn; only the end of it is new. So a history is cut before its last block
+of messages (`request.cut`), and of the part before the cut this is kept (`Prefix`):
 
-Of a Responses request the items are what is compared and cut. They stand in its body, or are stored (`ItemText`); what
-they became beside messages is remembered too (`EarlierItems`).
+- its bytes, to compare them with the next request's;
+- the stored signatures of its answers;
+- its translation for one model at one place, with the notes.
 
-A history that was read so is the same in all that is seen of it: Gemini's request, the notes, the keys under which
-signatures are stored. Whoever wants its first messages themselves has them decoded (`PartlyDecoded`).
+In a Responses request items are compared and cut, not messages. They are in its body or in the store (`ItemText`).
+What items become besides messages is kept too (`EarlierItems`).
+
+Reading with a prefix changes nothing that is visible: Gemini's request, the notes and the keys under which signatures
+are stored are the same. Code that needs the first messages themselves has them decoded then (`PartlyDecoded`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,19 +40,19 @@ R = TypeVar("R", bound=ResponsesRequest)
 T = TypeVar("T")
 
 LEAST = 16 * 1024
-"""Bytes of messages from which on it is worth to remember them."""
+"""The least bytes of messages that are remembered: fewer are read quickly anyway."""
 
 FIELD = "messages"
 ITEMS = "input"
-"""The fields of which the first items are remembered, of a chat request and of a Responses request."""
+"""The lists whose beginnings are remembered: of a chat request, and of a Responses request."""
 
 
 class Prefix(msgspec.Struct, frozen=True, gc=False):
     """The first messages of a history and their translation.
 
-    `dialect` is of what else that depends: the tools, where arguments are spelled as their declarations want it.
-    `since`: when the store was asked first for one of the answers, by the clock of who remembers it. `items`: what
-    begins the history are items of a Responses request, which became this.
+    `dialect` has the bytes of the tools if the translation depends on them (`dialect_of`). `since` is the time at which
+    the store was first asked for one of the answers, in seconds of the caller's clock. `items` is the translation of
+    the first items if the history is of a Responses request.
     """
 
     beginning: Beginning
@@ -75,7 +78,7 @@ class Prefix(msgspec.Struct, frozen=True, gc=False):
     def turns_for(
         self, request: ChatCompletionRequest, options: Options, row: ModelCapabilities
     ) -> EarlierTurns | None:
-        """Return what the messages became, if they become the same for this model at this place."""
+        """Return the translated messages if this model at this place gets the same translation, else None."""
         is_same = (
             options == self.options
             and row.of_turns == self.row.of_turns
@@ -85,16 +88,16 @@ class Prefix(msgspec.Struct, frozen=True, gc=False):
 
 
 def dialect_of(request: ChatCompletionRequest, options: Options) -> bytes:
-    """Return what of the tools the translation of messages depends on."""
+    """Return the tools' bytes if the translation of messages depends on them: arguments follow an OpenAPI schema."""
     return bytes(request.tools) + b"\n" + bytes(request.functions) if options.schema == "openapi" else b""
 
 
 class ItemText(NamedTuple):
-    """The items of a Responses request as JSON: where they stand in its body, or all of those that are stored (at 0).
+    """The items of a Responses request as JSON: they begin at `start` of `body`; stored ones are all of it (`start` 0).
 
-    `pieces` are its items as they were written, or those behind the prefix by which they were read. `values` is a bound
-    for the number of JSON values in what was read as a whole, `unknown` are the unknown fields. `has_tools`: the tools
-    stand in `body`.
+    `pieces` is the JSON of each item, or of each one after the prefix if there is one. `values` is at least the number
+    of JSON values in a body that was read as a whole. `unknown` has the unknown fields. `has_tools` is false if the
+    tools were cut out of `body`.
     """
 
     body: bytes
@@ -111,7 +114,7 @@ class ItemText(NamedTuple):
         return (self.prefix is not None and self.prefix.items) or NO_ITEMS
 
     def without_prefix(self) -> "ItemText":
-        """Return the same as if it had been read as a whole."""
+        """Return the items as they would be if they had been read without the prefix."""
         assert self.prefix is not None, "only what was remembered can be stale"
         known, start = self.prefix.beginning, self.start
         first = decoder(list[msgspec.Raw]).decode(b"[%b]" % known.text)
@@ -120,11 +123,11 @@ class ItemText(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A chat request as it was read, and by which prefix, if by any.
+    """A chat request that was read, and the prefix that helped, if any.
 
-    `start` is where the messages stand in the body, or the items of which a Responses request's `view` was made;
-    `pieces` are those that are new, as they were written. `values` is a bound for the number of JSON values in a body
-    that was read as a whole. `has_tools`: the tools stand in `body`.
+    `start` is the offset of the messages in the body, or of the items if a Responses request was made into this chat
+    request (`view`). `pieces` is the JSON of the new ones. `values` is at least the number of JSON values in a body
+    that was read as a whole. `has_tools` is false if the tools were cut out of `body`.
     """
 
     request: ChatCompletionRequest
@@ -139,7 +142,7 @@ class Reading(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """The size of the messages, about."""
+        """The approximate size of the messages in bytes."""
         tools = self.request.tools if self.view is None else self.view.asked.tools
         return len(self.body) - (len(memoryview(tools)) if self.has_tools else 0)
 
@@ -153,7 +156,7 @@ def read_whole(body: bytes, limits: Limits, values: int) -> Reading:
 
 
 _ANSWER = b'"assistant"'
-"""Without it there is nothing to be remembered: a history is cut before an answer."""
+"""Only bodies with this text can be remembered: a history is cut before an answer."""
 
 
 def read_whole_items(body: bytes, type_: type[R], limits: Limits, values: int) -> tuple[R, ItemText]:
@@ -164,19 +167,19 @@ def read_whole_items(body: bytes, type_: type[R], limits: Limits, values: int) -
 
 
 def read_short(read_one: Callable[..., T], *arguments: object) -> T | None:
-    """Read a body from which something was cut out; None where the whole must be read, since it is at fault."""
+    """Read a body from which known tools were cut out; None if it is at fault: then the whole body must be read."""
     try:
         return read_one(*arguments)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded):
-        # The error is told with the paths of the whole body.
+        # Only an error of the whole body has the right offsets and paths.
         return None
 
 
 def read_with(body: bytes, start: int, prefix: Prefix, limits: Limits) -> Reading | None:
-    """Read a chat request that begins with a prefix's messages; None where it must be read as a whole."""
+    """Read a chat request that begins with a prefix's messages; None if it must be read as a whole."""
     rest = read_rest(body, start, prefix.beginning, ChatCompletionRequest, FIELD, limits)
     if rest is None or rest.request.messages[prefix.count].role != "assistant":
-        # Another message belongs to the last block before it: a late result, what a user adds.
+        # A result or a user's message continues the last block of the prefix, whose translation it may change.
         return None
     return Reading(rest.request, rest.unknown, body, start, prefix, rest.pieces)
 
@@ -184,7 +187,7 @@ def read_with(body: bytes, start: int, prefix: Prefix, limits: Limits) -> Readin
 def read_view(
     request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw], text: ItemText | None
 ) -> tuple[View, Reading | None]:
-    """Return a Responses request as a chat request, and how that was read, if its items may be remembered.
+    """Translate a Responses request to a chat request; return also its reading if its items may be remembered.
 
     Raises `Rejected`.
     """
@@ -201,10 +204,10 @@ def read_view(
 def next_prefix(
     reading: Reading, plan: Plan, answers_before: Callable[[], EarlierAnswers], now: float
 ) -> Prefix | None:
-    """Return what is to be remembered of a request that has its plan; None where nothing can be."""
+    """Return the prefix to remember after a request was translated; None if nothing can be remembered."""
     turns = plan.earlier
     if turns is None or is_repaired(reading.unknown):
-        # The notes on such values name one place, or some, and not all.
+        # The notes on repaired values do not name every place, so they cannot be split at the cut.
         return None
     items = None if reading.view is None else reading.view.earlier()
     if reading.view is not None and (items is None or items.messages != turns.count):
@@ -221,12 +224,12 @@ def next_prefix(
 
 
 def is_repaired(unknown: Mapping[str, msgspec.Raw]) -> bool:
-    """Return whether a body was read otherwise than it was written."""
+    """Return whether values of a body were changed to make it readable, such as lone surrogates."""
     return any(value is WHOLE or value is REPLACED for value in unknown.values())
 
 
 def _beginning(reading: Reading, count: int) -> Beginning | None:
-    """Return the first messages, or items, as they stand in the body."""
+    """Return the first messages, or items, as bytes of the body; None if they cannot be found in it."""
     body, prefix, pieces = reading.body, reading.prefix, reading.pieces
     field = FIELD if reading.view is None else ITEMS
     new = count - (0 if prefix is None else prefix.beginning.count)
@@ -249,7 +252,7 @@ def _beginning(reading: Reading, count: int) -> Beginning | None:
 
 
 def own_text(text: ItemText) -> bytes | None:
-    """Return all items of a request as they stand in its body; None where that cannot be told."""
+    """Return all items of a request as bytes of its body; None if their place is not known."""
     body, start, prefix, pieces = text.body, text.start, text.prefix, text.pieces
     if prefix is None:
         return text_of_items(body, start, pieces) if pieces else None
@@ -257,6 +260,6 @@ def own_text(text: ItemText) -> bytes | None:
 
 
 def _is_before(path: str, field: str, count: int) -> bool:
-    """Return whether a path leads into the first messages, or items."""
+    """Return whether a path leads into one of the first `count` messages, or items."""
     name, _, index = path.partition("]")[0].partition("[")
     return name == field and index.isdigit() and int(index) < count

@@ -1,11 +1,11 @@
 """Reads only the new part of a body whose list of messages begins with bytes that were read before.
 
-An agent sends its whole history with every turn. Where a body's list begins with the very bytes of an earlier one, up
-to the end of an item, its first items are those of the earlier list: JSON is read from left to right. So they are cut
-out, what is left is decoded, and the request's list has items that are decoded only if somebody asks for them.
+An agent sends its whole history with every turn. If a body's list begins with the same bytes as an earlier one, up to
+the end of an item, its first items are the same: JSON is read from left to right. So these bytes are cut out and only
+the rest is decoded; the first items are decoded when somebody asks for them (`PartlyDecoded`).
 
-What is found is a place in the text where the list seems to begin. That it does is proven by decoding: where the bytes
-were cut out stands a mark, which is nowhere else in the body, and it must be the first item of the list.
+A search in the text only guesses where the list begins. Decoding proves it: a mark, which is nowhere else in the body,
+takes the place of the bytes, and must then be the first item of the list.
 """
 
 import re
@@ -25,9 +25,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Beginning(msgspec.Struct, frozen=True, gc=False):
-    """The first items of a list: their text, as it stood behind the list's bracket, and how many these are.
+    """The first `count` items of a list, as the `text` after the list's bracket.
 
-    `values` is a bound for the number of JSON values in them; `unknown` are the unknown fields, by path.
+    `values` is at least the number of JSON values in them. `unknown` has the unknown fields, by path.
     """
 
     text: bytes
@@ -37,7 +37,7 @@ class Beginning(msgspec.Struct, frozen=True, gc=False):
 
 
 class PartlyDecoded(Sequence[T], Generic[T]):
-    """A list of which the first items, `count` of them, are decoded only when somebody asks for them."""
+    """A list whose first `count` items are decoded only when somebody asks for one of them."""
 
     __slots__ = ("_all", "_count", "_decode_first", "_rest")
 
@@ -57,7 +57,7 @@ class PartlyDecoded(Sequence[T], Generic[T]):
     def __getitem__(self, index: slice) -> list[T]: ...
 
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        """Return an item, or a list of items; what stands behind the beginning is there without decoding it."""
+        """Return an item, or a list of items; only those of the beginning must be decoded first."""
         count = self._count
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
@@ -96,11 +96,11 @@ class PartialRead(NamedTuple, Generic[S]):
 
 
 def start_of_list(body: bytes, field: str) -> int:
-    """Return where the items of a field's list seem to stand in a body, behind the bracket; 0: nowhere."""
+    """Guess the offset of a list's first item, after the bracket; 0 if the field is not in the body as a list."""
     name = b'"%b"' % field.encode()
     at = body.find(name)
     while at > 0:
-        # Tools may have a parameter of this name: what stands behind it is no list.
+        # A tool may have a parameter of this name, but its value is not a list.
         if (found := _BRACKET.match(body, at + len(name))) is not None:
             return found.end()
         at = body.find(name, at + len(name))
@@ -112,16 +112,16 @@ _COMMA = re.compile(rb"[ \t\r\n]*,")
 
 
 def begins_with(body: bytes, start: int, beginning: Beginning) -> bool:
-    """Return whether the list whose items stand at this place has these first, and others behind them."""
+    """Return whether the list whose items start at `start` begins with these items, and has further ones."""
     text, end = beginning.text, start + len(beginning.text)
-    # Histories of one agent begin alike, and end apart.
-    return body.startswith(text[-_TOLD_BY:], max(end - _TOLD_BY, start)) and (
+    # The end is compared first: histories of one agent have equal beginnings.
+    return body.startswith(text[-_PROBE_BYTES:], max(end - _PROBE_BYTES, start)) and (
         body.startswith(text, start) and _COMMA.match(body, end) is not None
     )
 
 
-_TOLD_BY = 64
-"""Bytes at the end of a beginning that are compared first: nearly always they tell whether it is another one."""
+_PROBE_BYTES = 64
+"""Bytes at the end of a beginning that are compared first; they nearly always differ if it is another history."""
 
 
 def read_rest(
@@ -139,7 +139,7 @@ def read_rest(
         check_utf8(short)
         return _read(msgspec.Raw(short), beginning, type_, field, limits)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded):
-        # The error is told with the paths of the whole body.
+        # Only an error of the whole body has the right offsets and paths.
         return None
 
 
@@ -190,7 +190,7 @@ _SPACE = b" \t\r\n"
 
 
 def end_of_items(body: bytes, start: int, pieces: Sequence[msgspec.Raw]) -> int:
-    """Return the index behind the last of some items that stand at this place, in a body that was read."""
+    """Return the offset after the last of these items, which start at this offset of the body."""
     end = start
     for piece in pieces:
         text = memoryview(piece)

@@ -1,12 +1,16 @@
-"""Reading a body in which a field has a value that was read before, without reading that value again.
+"""Reads a body without decoding again a field's value that an earlier body had.
 
-An agent declares the same tools with every turn. Where a body has the very bytes of tools that were read before, they
-are cut out, a mark stands in their place, and what is left is read as any body is. That they are the field's value is
-proven by reading it: the mark is nowhere else in the body, and it must be what the field holds. Equal bytes have equal
-faults, and a value in which there were some is not remembered.
+An agent declares the same tools with every turn. If a body contains the bytes of tools that were decoded before:
 
-A known value is found by some bytes of its end or its beginning, near one of the body's ends: an agent's tools stand
-behind its history or before it, and what else stands there is short.
+1. the bytes are cut out, and a mark takes their place (`cut_out`);
+2. the rest is decoded like any other body;
+3. the field must now hold the mark, which is nowhere else in the body. This proves that the bytes were the field's
+   value, and not a part of a text. Then the known value replaces the mark (`put_back`).
+
+Equal bytes have equal faults, so only values without faults are remembered.
+
+The search compares a few bytes of the value's end and beginning, and only near the two ends of the body: an agent's
+tools come after its history or before it, and the other fields there are short.
 """
 
 import re
@@ -22,21 +26,22 @@ from adapter.wire.limits import Limits
 from adapter.wire.surrogates import REPLACED
 
 NEAR = 4_096
-"""Bytes at each end of a body among which a known value begins or ends."""
+"""Bytes at each end of a body that are searched for the beginning or the end of a known value."""
 
-_TOLD_BY = 64
-"""Bytes by which it is found there; then all of it is compared."""
+_PROBE_BYTES = 64
+"""Bytes of a value that are searched for; where they are found, the whole value is compared."""
 
 _MOST_PLACES = 16
-"""Places at which a value that was read is looked for: more members of the same name stand inside other fields."""
+"""Members of the field's name that are tried: objects inside other fields may have members of the same name."""
 
 _MARK = b'"(what stands here was read before)"'
 
 
 class KnownValue(msgspec.Struct, frozen=True, gc=False):
-    """The JSON of a value, which is a list or an object; `values` is a bound for the number of values in it.
+    """The JSON of a list or an object that was decoded before.
 
-    `raw` is the same as a field holds it: one object for all requests.
+    `values` is at least the number of JSON values in it. `raw` is the same text as requests hold it: all requests share
+    this object.
     """
 
     text: bytes
@@ -45,12 +50,12 @@ class KnownValue(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, text: bytes) -> "KnownValue":
-        """Return a value that was read."""
+        """Return the known value for the JSON of a list or an object."""
         return cls(text, values_at_most(text), msgspec.Raw(text))
 
 
 def value_in(body: bytes, field: str, raw: msgspec.Raw) -> KnownValue | None:
-    """Return what a field holds in a body that was read; None where it does not stand there as it was read."""
+    """Return the known value of a body's field; None if it is no list or object, or is not in the body as it is."""
     text = bytes(raw)
     places = islice(_name_of(field).finditer(body), _MOST_PLACES)
     if not text.startswith((b"[", b"{")) or not any(body.startswith(text, place.end()) for place in places):
@@ -64,20 +69,20 @@ def _name_of(field: str) -> re.Pattern[bytes]:
 
 
 def place_of(body: bytes, value: KnownValue) -> int:
-    """Return where a known value stands near one of the ends of a body; 0: nowhere."""
+    """Return the offset of a known value near one of the ends of a body; 0 if it is not there."""
     text = value.text
-    last = body.rfind(text[-_TOLD_BY:], max(len(body) - NEAR, 0))
-    end = last + min(_TOLD_BY, len(text))
+    last = body.rfind(text[-_PROBE_BYTES:], max(len(body) - NEAR, 0))
+    end = last + min(_PROBE_BYTES, len(text))
     if last >= 0 and end >= len(text) and body.startswith(text, end - len(text)):
         return end - len(text)
-    first = body.find(text[:_TOLD_BY], 0, NEAR)
+    first = body.find(text[:_PROBE_BYTES], 0, NEAR)
     return first if first > 0 and body.startswith(text, first) else 0
 
 
 def cut_out(body: bytes, at: int, value: KnownValue, limits: Limits) -> tuple[bytes, Limits] | None:
-    """Return a body with a mark in the place of a known value, and the limits of what is left.
+    """Return the body with a mark in the place of a known value, and the limits for the rest of it.
 
-    None where it must be read as a whole.
+    None if the body contains the mark already: then it must be read as a whole.
     """
     end, whole = at + len(value.text), memoryview(body)
     # From the end: Python's search from there takes a third of the time.
@@ -88,10 +93,10 @@ def cut_out(body: bytes, at: int, value: KnownValue, limits: Limits) -> tuple[by
 
 
 def put_back(request: Any, unknown: Mapping[str, msgspec.Raw], field: str, value: KnownValue) -> bool:
-    """Give the field of a request that was read without a known value that value; False: another one stands there.
+    """Replace the mark in a field with the known value; return False if the body must be read as a whole instead.
 
-    The request of the whole body is also another one where halves of characters were replaced in this one: how well
-    their places are known depends on all that stands before them.
+    That is so if the field does not hold the mark, or if lone surrogates were replaced: whether their paths are known
+    exactly depends on everything before them, also on what was cut out.
     """
     if bytes(getattr(request, field)) != _MARK or any(one is REPLACED for one in unknown.values()):
         return False

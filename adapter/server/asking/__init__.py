@@ -1,1 +1,1 @@
-"""Asking one place: further calls that go on with an answer, and parallel calls for several choices."""
+"""Calls to one model of one upstream: also further calls that continue an answer, and parallel ones for choices."""

@@ -1,6 +1,7 @@
-"""Further calls that go on with an answer where Gemini stopped at the limit of one request.
+"""Continues an answer by further calls, if Gemini stopped it at the limit of one request.
 
-A further call that fails does not cost what is already there: the answer then ends as Gemini ended it, with the token.
+If a further call fails, the client still gets what has arrived: the answer then ends as Gemini ended it, with Gemini's
+token for continuing it.
 """
 
 import logging
@@ -16,7 +17,7 @@ log = logging.getLogger("adapter")
 
 
 async def whole(first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[Reply]], answer: Continuation) -> Reply:
-    """Return the whole answer that this reply begins; further calls get the rest."""
+    """Return the whole answer: its first reply, joined with the replies of as many further calls as it needs."""
     replies = [Reply(answer.hear(first.response), first.unknown)]
     while (further := answer.next_request()) is not None:
         try:
@@ -31,7 +32,7 @@ async def whole(first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[
 
 
 class ContinuedStream:
-    """The events of all calls that an answer takes; `stream` makes a further one."""
+    """The events of an answer from its first call and from further ones, each opened by `stream`."""
 
     __slots__ = ("_answer", "_events", "_stream")
 
@@ -46,12 +47,12 @@ class ContinuedStream:
         self._answer = answer
 
     async def next(self) -> Reply | None:
-        """Return the next event, of whichever call; None at the end. Raises `UpstreamError`."""
+        """Return the answer's next event; None at its end. Raises `UpstreamError`."""
         answer = self._answer
         try:
             reply = await self._events.next()
         except UpstreamError:
-            # Behind the end of a call that another one can go on with, nothing is lost.
+            # The call's answer was complete, and a further call continues it: an error after that loses nothing.
             if not answer.goes_on:
                 raise
             reply = None
@@ -66,7 +67,7 @@ class ContinuedStream:
         return reply
 
     async def _begin(self, further: GenerateContentRequest) -> Reply | None:
-        """Return the first event of a further call, or the end of the answer where there is none."""
+        """Return the first event of a further call; if that fails, an event that ends the answer."""
         try:
             self._events = await self._stream(further)
         except UpstreamError as error:
@@ -79,6 +80,6 @@ class ContinuedStream:
 
 
 def _give_up(error: UpstreamError, answer: Continuation) -> Reply:
-    """Return the end of an answer with which no call goes on."""
-    log.warning("an answer ends unfinished: %s", error)
+    """Log that a further call failed; return a reply that ends the answer as Gemini ended it."""
+    log.warning("an answer is cut short: the call that should continue it failed: %s", error)
     return Reply(answer.give_up(), {})

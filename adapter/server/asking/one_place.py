@@ -1,4 +1,4 @@
-"""Asking one place by one plan: the answer, whole or event by event, by as many calls to Gemini as it takes."""
+"""Gets the answer to one plan from one upstream, whole or as a stream, by as many calls as it needs."""
 
 from collections.abc import Coroutine
 from functools import partial
@@ -20,7 +20,10 @@ _Answer = Coroutine[object, object, Reply]
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """Asks one upstream. `until` is by when the answer must be there; `continuations` bounds the further calls."""
+    """Calls one upstream, until the deadline `until` (in seconds of the loop's clock).
+
+    `continuations` is the most further calls for one answer.
+    """
 
     upstream: Upstream
     caller: Caller
@@ -28,15 +31,15 @@ class Asking(msgspec.Struct, frozen=True):
     continuations: int
 
     def generate(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
-        """Ask once, with the body of a plan or one that continues it.
+        """Make one call, with the plan's body or one that continues it. Raises `UpstreamError`.
 
-        `finish` makes the whole answer of the first reply. Raises `UpstreamError`.
+        The reply may be only the beginning of the answer; `finish` gets the rest.
         """
         asked = self.upstream.generate(plan.model, body, self.caller, self.until)
         return asked if plan.image_form is None else _with_images(asked, plan.image_form)
 
     async def choices(self, plan: Plan) -> Reply:
-        """Ask for each choice by a call of its own; return one answer with all of them. Raises `UpstreamError`."""
+        """Make one call for each choice; return one answer with all choices. Raises `UpstreamError`."""
         return join_replies(await gather([self._choice(plan) for _ in range(plan.calls)]))
 
     async def _choice(self, plan: Plan) -> Reply:
@@ -52,7 +55,7 @@ class Asking(msgspec.Struct, frozen=True):
         return await continuation.whole(first, ask, self._continuation(plan))
 
     def stream(self, plan: Plan) -> Coroutine[object, object, ReplyStream]:
-        """Ask once for a stream. `continued` makes the whole answer of it. Raises `UpstreamError`."""
+        """Open one stream; `continued` adds the events of further calls. Raises `UpstreamError`."""
         return self._stream(plan, plan.body)
 
     def _stream(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, ReplyStream]:
@@ -60,12 +63,12 @@ class Asking(msgspec.Struct, frozen=True):
         return opening if plan.image_form is None else _stream_with_images(opening, plan.image_form)
 
     def continued(self, plan: Plan, events: ReplyStream) -> ReplyStream:
-        """Return the events of an answer that a stream begins, by as many further calls as it takes."""
+        """Return the events of a whole answer: those of the stream, then those of further calls."""
         answer = self._continuation(plan)
         return ContinuedStream(events, partial(self._stream, plan), answer) if answer.is_allowed else events
 
     async def merge_choices(self, plan: Plan) -> ReplyStream:
-        """Ask for each choice by a stream of its own; return all events, once the first one has arrived.
+        """Open one stream for each choice; return the events of all, as soon as the first one has arrived.
 
         Raises `UpstreamError`.
         """

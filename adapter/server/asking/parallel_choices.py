@@ -1,4 +1,4 @@
-"""Parallel calls for models that give one candidate at a time."""
+"""Parallel calls for several choices, if the model gives only one candidate for each call."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -13,7 +13,7 @@ Open = Callable[[], Awaitable[ReplyStream]]
 
 
 class MergedStreams:
-    """The events of all calls as they come, each with its own candidate index."""
+    """The events of all calls in the order of arrival; the candidate index of each is the number of its call."""
 
     def __init__(self, calls: Sequence[Open]) -> None:
         self._events = _merge(calls)
@@ -70,7 +70,7 @@ async def _pump(call: int, open_: Open, queue: asyncio.Queue[_Item]) -> None:
 
 
 def join_replies(replies: Sequence[Reply]) -> Reply:
-    """Return the whole answers of all calls as one."""
+    """Join the answers of all calls into one with several candidates."""
     responses, unknown = [reply.response for reply in replies], [reply.unknown for reply in replies]
     whole = Fanout(len(replies)).join(responses, unknown)
     fields = {path: value for names in whole.unknown for path, value in names.items()}

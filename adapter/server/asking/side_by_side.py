@@ -1,4 +1,4 @@
-"""Several calls for one request, side by side."""
+"""Runs several calls of one request at the same time."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -8,11 +8,11 @@ T = TypeVar("T")
 
 
 async def gather(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return what calls give, in their order; the first failure ends the others, and is raised as it is."""
+    """Run calls in parallel; return their results in order. The first error cancels the others, and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in calls]
-    except* Exception as failures:  # noqa: BLE001 - it is raised
-        # The table of errors has rows for failures, whichever they are, and none for a group of them.
+    except* Exception as failures:  # noqa: BLE001 - the first is raised below
+        # The error table (`pipeline.errors`) has a row for each kind of error, but none for an exception group.
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]

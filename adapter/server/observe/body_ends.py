@@ -1,8 +1,8 @@
-"""The ends of large bodies, which are kept in their place, and made readable only when somebody looks.
+"""Keeps only the two ends of a large body, and makes JSON of them when somebody opens the page.
 
-To keep them takes two slices, whatever the body's size: to find its lists and texts would cost a part of the
-request itself. What is shown is JSON again, so that paths lead into its beginning: what the cut left open is closed
-there, with a mark, and behind it stand the members, or the items of a list, with which the body ends.
+Keeping them is cheap: two slices, whatever the body's size. The cut is not made at a bound of the JSON, since finding
+one would cost as much as reading the body. So `readable` repairs it: it closes the lists and objects that the cut left
+open, puts a mark there, and appends the members or items with which the body ends. Paths into the beginning stay valid.
 """
 
 import re
@@ -12,20 +12,20 @@ from itertools import islice
 import orjson
 
 HALF = 8 * 1024
-"""Bytes that are kept of either end; a body up to four times as long is kept as it is."""
+"""Bytes that are kept of each end. A body of at most four times as many bytes is kept whole."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*("?)|[\[\]{},]', re.DOTALL)
 _CLOSING = {b"{": b"}", b"[": b"]"}
 _LONGEST_ESCAPE = len(rb"\ud83d\ude00")
 _MAX_TRIES = 200
-"""Commas near the end behind which a whole member or item may begin."""
+"""Commas in the end that are tried as the place from which the end is appended."""
 
 _ENDS = (b'"... a list ends so":[', b'"... a list ends so":[{"...":[', b"")
-"""Where what is behind a comma may stand: in a list of the body, in a list of such a list's item, in the body."""
+"""What may open the end: a list in the body, a list in an item of such a list, or nothing (members of the body)."""
 
 
 class BodyEnds(bytes):
-    """The first and the last bytes of a body, `begun` of them its first; `left_out` are those between them."""
+    """The first `begun` bytes of a body and then its last ones; `left_out` is the number of bytes between them."""
 
     begun = 0
     left_out = 0
@@ -41,7 +41,7 @@ def ends_of(body: bytes, half: int = HALF) -> bytes:
 
 
 def readable(ends: BodyEnds) -> bytes:
-    """Return the ends as JSON, or as text with a mark between them where the body was no JSON."""
+    """Return the ends as JSON with a mark at the cut; as plain text with a mark if the body is no JSON."""
     head, tail = ends[: ends.begun], ends[ends.begun :]
     mark = b"... %d bytes are left out ..." % ends.left_out
     begun = _close(head, mark)
@@ -55,14 +55,14 @@ def readable(ends: BodyEnds) -> bytes:
 
 
 def _endings(begun: bytes, tail: bytes) -> Iterator[bytes]:
-    """Yield what the body may be with its end, which begins behind a comma."""
+    """Yield candidates: the closed beginning joined with the end, from each comma of the end on."""
     for comma in islice(re.finditer(b",", tail), _MAX_TRIES):
         for opening in _ENDS:
             yield b"%b,%b%b" % (begun[:-1], opening, tail[comma.end() :])
 
 
 def _close(head: bytes, mark: bytes) -> bytes | None:
-    """Return the JSON that begins so, closed where it is cut, with the mark there; None for what is no JSON."""
+    """Return the beginning of a JSON text, closed, with the mark at the cut; None if it is no JSON."""
     closing, safe, end = b"", (0, b""), 0
     for found in _TOKEN.finditer(head):
         token = found[0]
@@ -81,10 +81,13 @@ def _close(head: bytes, mark: bytes) -> bytes | None:
 
 
 def _close_text(head: bytes, before: bytes, closing: bytes, mark: bytes) -> bytes | None:
-    """Return the JSON that ends in a text, if that is no name; `before` stands between it and what is before."""
+    """Close JSON that was cut inside a string; None if the string is a member's name.
+
+    `before` is what precedes the string since the last token: a colon, if the string is a member's value.
+    """
     if not closing.startswith(b"]") and before.strip() != b":":
         return None
-    # An escape may be cut, too.
+    # The cut may be inside an escape such as \u00e9: then less of the string is kept.
     cuts = (b'%b %b"%b' % (head[: len(head) - less], mark, closing) for less in range(_LONGEST_ESCAPE + 1))
     return next(filter(_is_json, cuts), None)
 

@@ -1,1 +1,1 @@
-"""Remembered histories of one process, so that an agent's next turn costs only its new messages."""
+"""Histories and tools that this process remembers, so that an agent's next turn costs only its new messages."""

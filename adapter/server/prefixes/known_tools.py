@@ -1,7 +1,7 @@
-"""The tools that clients have declared, in memory, so that equal ones are read once.
+"""Remembers the lists of tools that clients declare, so that an equal list is decoded only once.
 
-They are found by comparing bytes. For each client the last lists of tools are remembered. If all lists together take
-too much memory, the client that was idle for longest loses its lists.
+Lists are compared by their bytes. Each client has its last `MAX_COUNT` lists remembered. If all lists together take
+too much memory, the client that was idle for longest loses all of its lists.
 """
 
 from collections import OrderedDict
@@ -12,10 +12,10 @@ import msgspec
 from adapter.wire.known_value import KnownValue, place_of
 
 MAX_COUNT = 8
-"""Lists of tools of one client."""
+"""Lists of tools that are remembered for one client."""
 
 LEAST, MOST = 4 * 1024, 512 * 1024
-"""The size of remembered tools in bytes. Smaller ones are cheap to read; larger ones would displace others."""
+"""Sizes in bytes of lists that are remembered. Smaller ones are cheap to decode; larger ones would displace others."""
 
 
 class KnownToolsFigures(Protocol):
@@ -27,17 +27,17 @@ class KnownToolsFigures(Protocol):
 
 
 class KnownTools:
-    """Remembers the tools of clients, `max_bytes` of all together."""
+    """Remembers the tools of clients, at most `max_bytes` for all clients together."""
 
     def __init__(self, max_bytes: int, figures: KnownToolsFigures | None = None) -> None:
         self.size_bytes = 0
         self._max_bytes = max_bytes
         self._figures = figures
-        # The client that was idle for longest comes first, and in its list what it used last.
+        # Clients: the one that was idle for longest is first. Lists of a client: the one it used last is first.
         self._clients: OrderedDict[str, list[KnownValue]] = OrderedDict()
 
     def find(self, client: str, body: bytes) -> tuple[int, KnownValue] | None:
-        """Return the tools that stand in a client's body, and where."""
+        """Return the offset of known tools in a client's body, and the tools; None if there are none."""
         lists = self._clients.get(client, [])
         found = next(((at, one) for one in lists if (at := place_of(body, one))), None)
         if self._figures is not None:
@@ -50,11 +50,11 @@ class KnownTools:
         return found
 
     def takes(self, tools: msgspec.Raw) -> bool:
-        """Return whether tools are of a size that is remembered."""
+        """Return whether a list of tools has a size that is remembered."""
         return LEAST <= len(memoryview(tools)) <= min(MOST, self._max_bytes)
 
     def put(self, client: str, value: KnownValue) -> None:
-        """Remember the tools of a client."""
+        """Remember a client's list of tools as the one it used last."""
         lists = self._clients.setdefault(client, [])
         self._clients.move_to_end(client)
         if value not in lists:

@@ -1,9 +1,13 @@
-"""The beginnings of histories that one process remembers, by client.
+"""Remembers the beginnings of clients' histories, in the memory of one process.
 
-They are found by comparing bytes. A history that goes on takes the place of its own beginning. Which ones are kept is
-decided by their bytes: where there are too many, the client that has the most loses what it has not used for longest,
-so that no client can push out the others'. None is used for long after the last turn, and none on what the store said
-long ago: the store's own records live much longer than that.
+Beginnings are compared by their bytes. When a history has grown, its longer beginning replaces the shorter one.
+
+A beginning is dropped
+
+- after `MAX_IDLE` seconds without use;
+- `MAX_AGE` seconds after the store was asked for its answers, whose records may have changed since;
+- when all together are too large: the client with the most bytes loses the one it has not used for longest. So no
+  client can displace the beginnings of others.
 """
 
 import time
@@ -14,16 +18,16 @@ from adapter.translate.prefix import Prefix
 from adapter.wire.beginnings import begins_with
 
 MAX_IDLE = 600.0
-"""Seconds after its last use for which a beginning is remembered."""
+"""Seconds after its last use until a beginning is dropped."""
 
 SWEEP_EVERY = 60.0
-"""Seconds after which what is too old makes room, whether or not it is asked for."""
+"""Seconds between two removals of all beginnings that are too old."""
 
 MAX_COUNT = 512
-"""Beginnings of one client: each is compared with each of its long requests."""
+"""Beginnings of one client. Each of its long requests is compared with all of them, so many would be slow."""
 
 MAX_AGE = 3_600.0
-"""Seconds after the store was asked for it: what the store has learned or forgotten since counts then."""
+"""Seconds after which the store is asked again: its records may have come or gone."""
 
 
 class PrefixFigures(Protocol):
@@ -34,12 +38,12 @@ class PrefixFigures(Protocol):
         ...
 
     def set_prefix_bytes(self, size_bytes: int) -> None:
-        """Tell how large the memory is."""
+        """Set the size of all remembered beginnings."""
         ...
 
 
 class _Entry:
-    """A beginning, and when it was used last."""
+    """A beginning, and the time of its last use, in seconds of the memory's clock."""
 
     __slots__ = ("prefix", "used")
 
@@ -52,7 +56,7 @@ class _Entry:
 
 
 class PrefixMemory:
-    """Remembers beginnings: `max_bytes` of all together, and a quarter of that of one at most."""
+    """Remembers beginnings: at most `max_bytes` in total, and none that is larger than a quarter of that."""
 
     def __init__(
         self, max_bytes: int, figures: PrefixFigures | None = None, clock: Callable[[], float] = time.monotonic
@@ -71,7 +75,7 @@ class PrefixMemory:
         return self._max_bytes > 0
 
     def find(self, client: str, body: bytes, start: int, field: str) -> Prefix | None:
-        """Return the longest beginning of a field's list, whose items stand at this place in a client's body."""
+        """Return the longest known beginning of a body's list `field`, whose items start at offset `start`."""
         now = self.clock()
         entries = [one for one in self._clients.get(client, ()) if one.prefix.field == field]
         fitting = [one for one in entries if not one.is_old(now) and begins_with(body, start, one.prefix.beginning)]
@@ -84,7 +88,7 @@ class PrefixMemory:
         return found.prefix
 
     def put(self, client: str, prefix: Prefix, before: Prefix | None = None) -> None:
-        """Remember a beginning in the place of the one `before`, with which it was read."""
+        """Remember a beginning. It replaces `before`, the shorter beginning that helped to read it."""
         now, text, field = self.clock(), prefix.beginning.text, prefix.field
         if now - self._swept > SWEEP_EVERY:
             self._swept = now
@@ -105,7 +109,7 @@ class PrefixMemory:
             self._figures.set_prefix_bytes(self.size_bytes)
 
     def _drop_idle(self, client: str) -> None:
-        """Drop what a client has not used for longest."""
+        """Drop the beginning that a client has not used for longest."""
         idle = min(self._clients[client], key=_last_use)
         self._drop(client, lambda entry: entry is idle)
 

@@ -1,4 +1,7 @@
-"""Reads requests with the help of what is remembered of their client's tools and histories."""
+"""Reads requests faster if this process remembers their tools or the beginning of their history.
+
+Each `read_...` returns None if nothing remembered fits; the caller then reads the whole body.
+"""
 
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
@@ -32,7 +35,7 @@ R = TypeVar("R", bound=ResponsesRequest)
 
 
 class _Found(NamedTuple):
-    """A known beginning of a list and where that stands; the work for what is new depends on that alone."""
+    """A known beginning of a list, its offset in the body, and where the new rest is read (inline or in a thread)."""
 
     start: int
     prefix: Prefix
@@ -50,7 +53,10 @@ def _find(memory: PrefixMemory, client: str, body: bytes, field: str, work_for: 
 async def read_rest(
     memory: PrefixMemory, client: str, body: bytes, limits: Limits, work_for: Callable[..., Work]
 ) -> tuple[Reading, Work] | None:
-    """Return what is new in a chat request, and where the work for it is done; None where it must be read whole."""
+    """Read only the new messages of a chat request; return it and where its further work runs.
+
+    None if no beginning is known: it must be read as a whole.
+    """
     found = _find(memory, client, body, FIELD, work_for)
     if found is None:
         return None
@@ -59,7 +65,7 @@ async def read_rest(
 
 
 class _Short(NamedTuple):
-    """A body without its tools, which are known, and the limits of what is left of it."""
+    """A body from which known tools were cut out, the tools, and the limits for the rest."""
 
     body: bytes
     tools: KnownValue
@@ -80,7 +86,10 @@ async def read_without_tools(
     limits: Limits,
     work_for: Callable[..., Work],
 ) -> tuple[Reading, Work] | None:
-    """Return a body whose tools are known, and where the work for it is done; None where it must be read as a whole."""
+    """Read a chat request without its tools, which are known; return it and where its further work runs.
+
+    None if they are not known: it must be read as a whole.
+    """
     short = _without_tools(tools, client, body, limits)
     if short is None:
         return None
@@ -98,7 +107,7 @@ async def read_without_tools(
 async def remember_tools(
     tools: KnownTools, client: str, body: bytes, request: ChatCompletionRequest | ResponsesRequest, work: Work
 ) -> None:
-    """Remember the tools of a body that was read as a whole."""
+    """Remember the tools of a body that was read as a whole, and let the request share the remembered bytes."""
     if tools.takes(request.tools):
         value = await work.run(value_in, body, TOOLS, request.tools)
         if value is not None:
@@ -107,7 +116,7 @@ async def remember_tools(
 
 
 class ItemsRead(NamedTuple, Generic[R]):
-    """A Responses request of which only what is new was read, and where the work for it is done."""
+    """A Responses request, the text of its items, and where its further work runs."""
 
     request: R
     text: ItemText
@@ -117,7 +126,7 @@ class ItemsRead(NamedTuple, Generic[R]):
 async def read_items(
     memory: PrefixMemory, client: str, body: bytes, type_: type[R], limits: Limits, work_for: Callable[..., Work]
 ) -> ItemsRead[R] | None:
-    """Return a Responses request of which only what is new is read; None where it must be read as a whole."""
+    """Read only the new items of a Responses request; None if no beginning is known: it must be read as a whole."""
     found = _find(memory, client, body, ITEMS, work_for)
     if found is None:
         return None
@@ -139,7 +148,7 @@ async def read_items_without_tools(
     limits: Limits,
     work_for: Callable[..., Work],
 ) -> ItemsRead[R] | None:
-    """Return a Responses request whose tools are known; None where it must be read as a whole."""
+    """Read a Responses request without its tools, which are known; None if it must be read as a whole."""
     short = _without_tools(tools, client, body, limits)
     if short is None:
         return None

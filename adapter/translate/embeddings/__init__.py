@@ -1,1 +1,1 @@
-"""/v1/embeddings: inputs to the methods of Gemini that embed, and their vectors back."""
+"""/v1/embeddings: the client's inputs become calls to Gemini, and its vectors become OpenAI's answer."""

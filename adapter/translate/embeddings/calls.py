@@ -1,4 +1,4 @@
-"""Gemini's methods that embed: how to build a call and read its answer.
+"""The methods of Gemini that embed: builds the body of a call, and reads its answer.
 
 | platform, model                      | method             | inputs of a call |
 |--------------------------------------|--------------------|------------------|
@@ -33,7 +33,7 @@ from adapter.wire.gemini.embed import (
 )
 
 BATCH = 100
-"""Inputs of one call (ai.google.dev, embeddings; github.com/vercel/ai, bd8d172)."""
+"""The most inputs of one call (ai.google.dev, embeddings; github.com/vercel/ai, bd8d172)."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -46,21 +46,21 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Vectors(NamedTuple):
-    """The vectors of an answer, as JSON, and the tokens that Gemini counted; None where it counts none."""
+    """The vectors of an answer, as JSON, and the number of tokens; None if Gemini did not count them."""
 
     values: list[bytes]
     tokens: int | None
 
 
 class _Members(NamedTuple):
-    """The `values` of a decoded answer, in their order, and its tokens."""
+    """The `values` members of a decoded answer, in their order, and the number of tokens."""
 
     values: list[msgspec.Raw]
     tokens: int | None
 
 
 class BodyPointers(NamedTuple):
-    """Templates of JSON pointers into a call's body: of an input, of a part of it, and of each field of an input."""
+    """Templates of JSON pointers into a call's body: to an input, from there to a part, and to an input's fields."""
 
     input: str
     part: str
@@ -72,11 +72,15 @@ _FIELDS = ("taskType", "title", "outputDimensionality")
 
 
 Decode = Callable[[bytes, type[Any]], tuple[Any, object]]
-"""Decodes an answer into a type; beside it are its unknown fields."""
+"""Decodes an answer; returns an object of the type, and the unknown fields."""
 
 
 class EmbeddingMethod(NamedTuple):
-    """A method: its name, how many inputs a call may have, its body, the type of its answer and how that is read."""
+    """A method of Gemini that embeds.
+
+    `most` is the largest number of inputs in a call. `build` makes its body, `answer` is the type of its answer, and
+    `members` gets the vectors out of that.
+    """
 
     name: str
     most: int
@@ -86,11 +90,11 @@ class EmbeddingMethod(NamedTuple):
     members: Callable[[Any], _Members]
 
     def read(self, answer: bytes, decode: Decode) -> Vectors:
-        """Read the vectors of an answer, nearly all of which are passed over by the decoder."""
+        """Read the vectors of an answer. They are cut out first: the decoder reads only the few bytes around them."""
         around, vectors = cut_vectors(answer)
         found = self.members(decode(around, self.answer)[0])
         if found.values.count(OUT) != len(vectors):
-            # Something else has members of that name, so what was cut out cannot be told apart.
+            # Another member is named `values` too: what was cut out may be its value. So the whole answer is decoded.
             found, vectors = self.members(decode(answer, self.answer)[0]), []
         return Vectors(paste_vectors(found.values, vectors), found.tokens)
 

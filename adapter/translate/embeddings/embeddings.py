@@ -1,4 +1,4 @@
-"""/v1/embeddings: inputs as calls to Gemini, and vectors back, in the order of the inputs."""
+"""/v1/embeddings: translates a request to calls of Gemini, and their answers to one list of vectors."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -24,12 +24,12 @@ MAX_INPUTS = 2_048
 """Inputs of one request (OpenAI's API reference)."""
 
 BATCH_TOKENS = 300_000
-"""Tokens of one call, as OpenAI bounds a request."""
+"""Tokens of one call: the limit that OpenAI has for one request."""
 
 OPENAI_DIMENSIONS = {"text-embedding-3-small": 1_536, "text-embedding-ada-002": 1_536}
-"""The length of vectors that programs for these models expect: columns of databases have a fixed length."""
+"""Vector lengths of OpenAI's models, injected for these names: a program's database has columns of this length."""
 
-_PARTS_PER_TOKEN_OF_MEDIA = 258
+_TOKENS_OF_MEDIA = 258
 _DOCUMENT = "RETRIEVAL_DOCUMENT"
 _BASE64 = "base64"
 _ENCODINGS = ("float", _BASE64)
@@ -37,16 +37,18 @@ InputItem = str | int | list[int | ContentPart] | ContentPart
 
 
 class EmbeddingContext(EndpointContext, frozen=True, kw_only=True):
-    """The context of one request. `detokenize` reads OpenAI's tokens."""
+    """The context of one request. `detokenize` turns OpenAI's token numbers into text."""
 
     request: EmbeddingRequest
     detokenize: Detokenize | None = None
 
 
 class EmbeddingPlan(msgspec.Struct, frozen=True):
-    """The calls of Gemini that embed the inputs, and the notes on the fields.
+    """The calls to Gemini that embed the inputs, and the notes on the fields.
 
-    `method` makes calls and reads answers. `sources` are the client's paths of Gemini's fields that every input has.
+    `batches` has the body of each call, `inputs` the number of inputs in each. `tokens` is an estimate for all inputs.
+    `renormalise` is whether vectors must be scaled to length 1. `sources` maps Gemini's fields that every input has to
+    the client's paths.
     """
 
     method: EmbeddingMethod
@@ -85,7 +87,7 @@ def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}
 
 
 def _model(context: EmbeddingContext) -> list[Note]:
-    """Note the name of another model: vectors of two models have nothing in common."""
+    """Return a note if another model than the named one embeds: vectors of two models cannot be compared."""
     asked = context.request.model
     if context.served.name in (asked, asked.rsplit("/", 1)[-1]):
         return []
@@ -105,15 +107,15 @@ def _parts(sizes: Sequence[int], most: int) -> Iterator[slice]:
 
 
 def _tokens(content: Content) -> int:
-    """Estimate an input's tokens: an English word has four letters and a space for each, other scripts less."""
+    """Estimate an input's tokens: about four bytes of UTF-8 each, and a fixed number for each file."""
     return sum(
-        _PARTS_PER_TOKEN_OF_MEDIA if part.text is None else len(part.text.encode("utf-8", "replace")) // 4 + 1
+        _TOKENS_OF_MEDIA if part.text is None else len(part.text.encode("utf-8", "replace")) // 4 + 1
         for part in content.parts or ()
     )
 
 
 def _contents(context: EmbeddingContext, notes: list[Note]) -> list[Content]:
-    """Return one content for each input, which gives one vector for each."""
+    """Return one content for each input; Gemini gives one vector for each content."""
     value = context.request.input
     if isinstance(value, str):
         return [_content(value, "input", context, notes)]
@@ -141,7 +143,7 @@ def _content(item: Any, path: str, context: EmbeddingContext, notes: list[Note])
 
 
 def _only_part(part: ContentPart, path: str, context: EmbeddingContext, notes: list[Note]) -> list[Part]:
-    """Return the parts of an input that is one content part, which has no number in the client's request."""
+    """Return the parts of an input that is one content part: its path has no index, unlike that of a part in a list."""
     numbered, inner = f"{path}[0]", list[Note]()
     try:
         found = _media([part], path, context, inner)
@@ -152,7 +154,7 @@ def _only_part(part: ContentPart, path: str, context: EmbeddingContext, notes: l
 
 
 def _media(parts: list[ContentPart], path: str, context: EmbeddingContext, notes: list[Note]) -> list[Part]:
-    """Note that several parts of one input get one vector (ai.google.dev, embeddings: gemini-embedding-2)."""
+    """Return the parts of one input, which get one vector together (ai.google.dev, embeddings: gemini-embedding-2)."""
     if not context.capabilities.embeds_media:
         raise Rejected(
             path, "content-unsupported", f"{context.model} embeds texts alone: gemini-embedding-2 takes media"
@@ -164,7 +166,7 @@ def _media(parts: list[ContentPart], path: str, context: EmbeddingContext, notes
 
 
 def _task(context: EmbeddingContext, notes: list[Note]) -> Task:
-    """Return the task, the title and the number of dimensions, by OpenAI's fields and Google's."""
+    """Return the task, the title and the number of dimensions that OpenAI's fields or Google's set."""
     found, sources = _settings(context.request, notes)
     task_type, title = found.get("taskType"), found.get("title")
     if title is not None and task_type not in (None, _DOCUMENT):
@@ -200,7 +202,7 @@ _STANDARD = {"taskType": "task_type", "title": "title", "outputDimensionality": 
 def _settings(request: EmbeddingRequest, notes: list[Note]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return Gemini's fields for all inputs, and the client's path of each. Raises `Rejected`.
 
-    `extra_body` goes before `google`, and that before the standard fields, as in a chat.
+    If a field is set twice, `extra_body` wins over `google`, and both over the standard fields, as in a chat.
     """
     found: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -251,7 +253,7 @@ def _other_fields(request: EmbeddingRequest, notes: list[Note]) -> None:
 
 
 def anchors_of(context: EmbeddingContext, plan: EmbeddingPlan) -> Iterator[Anchor]:
-    """Return where each input and each field arrived: the first step of a pointer is the number of the call."""
+    """Return where each input and each field is in Gemini's calls: a pointer begins with the number of the call."""
     sources, pointers = iter(_sources_of_inputs(context)), plan.method.pointers
     for call, inputs in enumerate(plan.inputs):
         for number in range(inputs):
@@ -279,7 +281,10 @@ def _sources_of_inputs(context: EmbeddingContext) -> list[list[str]]:
 def from_gemini(
     answers: Sequence[Vectors], plan: EmbeddingPlan, request: EmbeddingRequest, model: str
 ) -> tuple[EmbeddingList, list[Note]]:
-    """Return OpenAI's answer for all calls' answers, and notes. Raises `AnswerError` for vectors that do not fit."""
+    """Return OpenAI's answer made of the answers of all calls, and notes.
+
+    Raises `AnswerError` if a call has not one vector for each input, or a vector has the wrong length.
+    """
     notes: list[Note] = []
     vectors = [vector for one, inputs in zip(answers, plan.inputs, strict=True) for vector in _rows(one, inputs)]
     embeddings = write_vectors(

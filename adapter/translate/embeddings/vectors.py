@@ -1,10 +1,12 @@
-"""Vectors as OpenAI writes them, from the JSON that Gemini wrote them in.
+"""Writes vectors in OpenAI's forms, from the JSON of Gemini's answer.
 
-A hundred inputs are a megabyte of numbers, and this is most of what such a request costs. So vectors are cut out of
-the answer before a decoder goes through it, and what is around them, a few kilobytes, is decoded alone. Numbers that
-the client wants as numbers are passed on as they were written: a pass that leaves out whatever a number is made of must
-leave exactly the commas of so many. Others are read one vector at a time: what was just read is still in the
-processor's cache.
+The vectors of a hundred inputs are a megabyte of JSON, and decoding it would be most of the work for such a request. So
+the vectors are cut out of the answer, and only the few kilobytes around them are decoded.
+
+- A vector that the client wants as numbers is passed on as bytes. To check it, all characters of numbers are removed:
+  exactly the brackets and the commas of a vector of this length must be left.
+- A vector that is renormalised or wanted as base64 is decoded, one at a time: its numbers are then still in the
+  processor's cache.
 """
 
 import math
@@ -19,14 +21,14 @@ from adapter.translate.core.errors import AnswerError
 from adapter.wire.base import encode
 
 _UNIT = 1e-3
-"""The largest difference of a vector's length from 1: a comparison by inner product does not see it."""
+"""How far a vector's length may be from 1 without being scaled: inner products change by no more than that."""
 
 _WHITE_SPACE = b" \t\r\n"
 _OF_NUMBERS = b"0123456789+-.eE" + _WHITE_SPACE
 _NAME = b'"values"'
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*(?=\[)")
 OUT = msgspec.Raw(b"[]")
-"""The value in the rest of an answer where a vector was cut out."""
+"""Takes the place of a vector that was cut out of an answer."""
 
 
 def cut_vectors(answer: bytes) -> tuple[bytes, list[bytes]]:
@@ -52,7 +54,7 @@ def cut_vectors(answer: bytes) -> tuple[bytes, list[bytes]]:
 
 
 def paste_vectors(values: Sequence[msgspec.Raw], vectors: Sequence[bytes]) -> list[bytes]:
-    """Put the vectors that were cut out of an answer where they stood among its values."""
+    """Return the values of a decoded answer, with the vectors that were cut out back in their places."""
     left = iter(vectors)
     return [next(left, bytes(one)) if one == OUT else bytes(one) for one in values]
 
@@ -65,7 +67,7 @@ def write_vectors(
     commas = b"[%b]" % (b"," * (dimensions - 1))
     for index, text in enumerate(vectors):
         if not renormalise and not as_base64:
-            # One that writes numbers wrongly does so everywhere: whether they are numbers is seen at the first.
+            # Only the first vector is decoded: an upstream that writes malformed numbers would do so in all of them.
             if index == 0 or dimensions == 1 or text.translate(None, _OF_NUMBERS) != commas:
                 _read(text, index, dimensions)
             yield _paste(text)
@@ -77,25 +79,25 @@ def write_vectors(
 
 
 def _paste(text: bytes) -> msgspec.Raw:
-    """Return the numbers as they were written, but where each has a line: half of that is white space."""
+    """Return a vector as it was written; if each number has its own line, without white space, which is half of it."""
     return msgspec.Raw(text.translate(None, _WHITE_SPACE) if b"\n" in text else text)
 
 
 def _is_flat(text: bytes) -> bool:
     """Return whether a piece of JSON begins a list, and ends it before any text, object or other list."""
-    # `find`, since `in` takes bytes for a number first, and makes an exception of it each time.
+    # `find` is faster than `in`, which tries to read bytes as a number first, and raises and catches an error.
     return text.endswith(b"]") and text.rfind(b"[") == 0 and text.find(b'"') < 0 and text.find(b"{") < 0
 
 
 def _is_of_numbers(text: bytes) -> bool:
-    """Return whether JSON is a list of numbers: it has no `true` or `null`, which have a `u`, and no `false`."""
+    """Return whether JSON is a list of numbers: without `u` there is no `true` or `null`, without `a` no `false`."""
     return _is_flat(text) and text.find(b"u") < 0 and text.find(b"a") < 0
 
 
 def _read(text: bytes, index: int, dimensions: int) -> list[float]:
     """Read the numbers of a vector. Raises `AnswerError`."""
     try:
-        # A fifth faster than a typed decoder, which has the better words for what is wrong.
+        # orjson is a fifth faster; where the text is at fault, the typed decoder has the better error message.
         values: list[float] = orjson.loads(text) if _is_of_numbers(text) else _decode(text or b"null")
     except (msgspec.DecodeError, orjson.JSONDecodeError) as error:
         raise AnswerError(502, "malformed_response", f"Vector {index} is no list of numbers: {error}") from None

@@ -1,4 +1,4 @@
-"""A Responses request seen as a chat request, and the way from the chat request's paths back to the client's own."""
+"""A Responses request translated to a chat request, and the client's paths for the chat request's."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -27,9 +27,9 @@ _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
 class FirstPaths(NamedTuple):
-    """The paths of a request's first `messages`: those `known`, since they were asked for before.
+    """The client's paths for the first `messages` of a request, which were not read this time.
 
-    For others the items are read again.
+    `known` are those that an earlier request asked for; for others `read` reads the items again.
     """
 
     messages: int
@@ -41,9 +41,9 @@ NO_PATHS = FirstPaths(0, {}, dict)
 
 
 class Paths:
-    """The way from the paths of a chat request to the client's own.
+    """Maps paths of the chat request to the client's own.
 
-    `own` has them for all but the first messages. What is asked of tools is kept in `of_tools`.
+    `own` has those of all messages but the `first` ones. `of_tools` caches the paths of tools that were asked for.
     """
 
     def __init__(self, own: Mapping[str, str], of_tools: dict[str, str], first: FirstPaths) -> None:
@@ -77,13 +77,13 @@ class Paths:
             path = note.path
             found = (of_tools if path.startswith("tools[") else asked).get(path)
             if found is None:
-                # What is asked of the first messages is remembered for the next request.
+                # `self[path]` also caches the path, so that `before` can return it for the next request.
                 found = self[path] if "[" in path or "." in path else own.get(path)
             moved.append(note if found is None or found == path else note.at(found))
         return moved
 
     def before(self, count: int) -> dict[str, str]:
-        """Return what was asked for of the first messages, so many of these."""
+        """Return the paths of the first `count` messages that were asked for, to be known in the next request."""
         known = self._first.known
         return {path: own for path, own in self._asked.items() if path in known or _is_before(path, count)}
 
@@ -96,10 +96,10 @@ def _is_before(path: str, count: int) -> bool:
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """One Responses request as a chat request.
 
-    `carried` is what the items say of their messages beside these: ids, and records that the client itself sent
-    (`encrypted_content`). `paths` leads from the chat request's paths to the client's. `notes` is the ledger so far.
-    `dropped` are the paths of what the model does not get: the response must not claim it. `earlier` returns what is to
-    be remembered of its first items.
+    `asked` is the client's request. `carried` has the items' ids and the signatures that the client itself sent
+    (`encrypted_content`). `paths` maps the chat request's paths to the client's. `notes` is the ledger so far.
+    `dropped` has the paths of dropped fields: the response must not claim that they applied. `earlier` returns the
+    translation of the first items, to be remembered.
     """
 
     request: ChatCompletionRequest
@@ -112,7 +112,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     dropped: frozenset[str] = frozenset()
 
     def knowing(self, ledger: Iterable[Note]) -> "View":
-        """Return the view with the notes on dropped fields."""
+        """Return the view with `dropped` set from the notes of the ledger."""
         dropped = frozenset(note.path for note in ledger if note.fate is Fate.DROPPED)
         return msgspec.structs.replace(self, dropped=dropped) if dropped != self.dropped else self
 

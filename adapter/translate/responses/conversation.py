@@ -1,8 +1,8 @@
-"""The messages that the items of a Responses request become, and what is said of them beside.
+"""Collects the chat messages that the items of a Responses request become, with their paths, notes and signatures.
 
-Items of the model that follow each other become one assistant message, which stays open until something else is said.
-Behind what somebody else said nothing is open, so there a list of items may be cut (`Mark`): what follows changes
-nothing of the messages before.
+Successive items of the model become one assistant message, which stays open until an item of another role comes. After
+such an item no message is open. So the list of items may be cut there (`Mark`): later items cannot change the messages
+before the cut.
 """
 
 import re
@@ -37,7 +37,7 @@ _OWN_ID = re.compile(r"(?:msg|ci|ig)_[0-9a-f]{48}")
 
 
 class Mark(NamedTuple):
-    """The sizes of all lists before an item: of items and messages the whole, of the others the new part."""
+    """A place to cut: the number of items and messages before it, and of new notes, tools and records."""
 
     items: int
     messages: int
@@ -48,9 +48,9 @@ class Mark(NamedTuple):
 
 
 class Conversation:
-    """The messages behind those of the `earlier` items; `paths` leads from their paths to the items'.
+    """The messages after those of the `earlier` items; `paths` maps their paths to the items'.
 
-    `block` is the mark in front of the last block of messages: there the model begins to speak.
+    `block` is the mark before the last block of messages, which begins with a message of the model.
     """
 
     def __init__(self, earlier: EarlierItems = NO_ITEMS) -> None:
@@ -77,7 +77,7 @@ class Conversation:
         self.notes.append(Note(path, fate, code, reason))
 
     def begin_item(self, index: int) -> None:
-        """Take the item with this index as the next one; behind what somebody said the items may be cut there."""
+        """Start the item with this index; before it the items may be cut if the last message was not the model's."""
         if not self._is_marked:
             news = len(self.notes), len(self.tools), len(self.records)
             self._mark = Mark(index, self._last + 1, *news, self.searching)

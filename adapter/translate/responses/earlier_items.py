@@ -1,7 +1,7 @@
 """The translation of the first items of a Responses history, for the next request that begins with them.
 
-They end in front of a block of messages (`conversation.Mark`). What follows adds messages behind theirs and changes
-none of them, but for a few things that are asked of it (`StaleItems`).
+They end before a block of messages (`conversation.Mark`), so that later items only add messages. In the few cases in
+which later items do change earlier messages, the translation is not used (`StaleItems`).
 """
 
 import re
@@ -17,10 +17,10 @@ from adapter.wire.openai.responses_request import InputItem
 from adapter.wire.signatures import Signature
 
 _HOLDS_OWNER = re.compile(r"[a-z]+_[0-9a-f]{48}(?:v?[0-9a-f]{4,})?")
-"""The ids that this adapter issues: nothing else need say to what an item belongs."""
+"""Ids of items that this adapter issues. They contain the id of their response, so the store needs no entry for them."""
 
 _ENTRY = 200
-"""Bytes of memory that a note, a path, a key or a record takes, beside its texts."""
+"""An estimate of the memory in bytes for one note, path, key or record, without its texts."""
 
 
 class StaleItems(Exception):
@@ -28,12 +28,19 @@ class StaleItems(Exception):
 
 
 class EarlierItems(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The first items, `count` of them, and what they became beside the turns: so many `messages`.
+    """The translation of the first `count` items, without Gemini's turns (which `EarlierTurns` has).
 
-    The first message is that of the `instructions`, where there are some. `tools` were declared inside the items,
-    `searching` is the last search for tools. `records` came with them for calls. `keys` are their ids and those of
-    their calls. `paths` leads from paths of their messages that were asked for to the items'. `named` are the ids
-    among them that are the client's own, each with a digest of its item.
+    | field          | what it has                                                                              |
+    |----------------|------------------------------------------------------------------------------------------|
+    | `instructions` | the request's instructions, which are the first message                                  |
+    | `messages`     | the number of chat messages that instructions and items became                           |
+    | `tools`        | tools that were declared inside the items, with their paths                              |
+    | `searching`    | the last search for tools                                                                |
+    | `records`      | signatures that came inside the items, by call                                           |
+    | `keys`         | the ids of the items and of their calls                                                  |
+    | `speakers`     | roles and names of messages that have a name                                             |
+    | `paths`        | the items' paths by the messages' paths, as far as they were asked for                   |
+    | `named`        | ids that the client made itself, each with a digest of its item                          |
     """
 
     instructions: str | None = None
@@ -51,7 +58,7 @@ class EarlierItems(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def size_bytes(self) -> int:
-        """Return about how much memory they take beside their text."""
+        """Return an estimate of the memory in bytes, without the items' text."""
         entries = len(self.notes) + len(self.records) + len(self.keys) + len(self.paths) + len(self.named)
         return _ENTRY * entries + sum([len(memoryview(raw)) for _, raw in self.tools])
 
@@ -65,7 +72,7 @@ def speakers_of(items: Iterable[InputItem]) -> frozenset[Speaker]:
 
 
 def named_items(items: Iterable[InputItem]) -> list[tuple[str, str]]:
-    """Return the ids of the client's own that items have, each with a digest of its item."""
+    """Return the items' ids that the client made itself, each with a digest of its item."""
     return [
         (item.id, blake2b(encode(item), digest_size=16).hexdigest())
         for item in items

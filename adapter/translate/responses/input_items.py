@@ -47,7 +47,7 @@ def read(request: ResponsesRequest, earlier: EarlierItems = NO_ITEMS) -> Convers
 
 
 def _check_behind(earlier: EarlierItems, request: ResponsesRequest, conversation: Conversation) -> None:
-    """Raise `StaleItems` where the earlier items do not become what they became."""
+    """Raise `StaleItems` if the later items change the translation of the earlier ones."""
     later = conversation.messages
     if (
         request.instructions != earlier.instructions
@@ -61,13 +61,13 @@ def _check_behind(earlier: EarlierItems, request: ResponsesRequest, conversation
 
 
 def earlier_items(request: ResponsesRequest, conversation: Conversation, paths: Paths) -> EarlierItems | None:
-    """Return what the items before the last block of messages became; None where nothing can be remembered of them."""
+    """Return the translation of the items before the last block of messages; None if it cannot be remembered."""
     mark, earlier = conversation.block, conversation.earlier
     if mark is None or mark.items <= earlier.count or isinstance(request.input, str):
         return None
     items = (request.input or ())[earlier.count : mark.items]
     if any(type_of(item) == "item_reference" for item in items):
-        # The store is asked for a reference's item each time.
+        # What a reference refers to is read from the store each time, and may have changed.
         return None
     tools = [(path, msgspec.Raw(bytes(raw))) for path, raw in conversation.tools[: mark.tools]]
     return EarlierItems(
@@ -87,7 +87,7 @@ def earlier_items(request: ResponsesRequest, conversation: Conversation, paths: 
 
 
 class FirstItems:
-    """Reads the earlier items after all, for whoever wants their messages, or an item's path, themselves."""
+    """Reads the earlier items on demand: few requests need their messages or all of their paths."""
 
     def __init__(self, request: ResponsesRequest, count: int) -> None:
         self._request = request
@@ -95,7 +95,7 @@ class FirstItems:
 
     @cached_property
     def conversation(self) -> Conversation:
-        """The earlier items' messages, and the paths of these."""
+        """The earlier items as messages, with the items' paths."""
         conversation = read(msgspec.structs.replace(self._request, input=(self._request.input or [])[: self._count]))
         conversation.carry_code()
         return conversation
@@ -105,7 +105,7 @@ class FirstItems:
         return self.conversation.messages
 
     def paths(self) -> Mapping[str, str]:
-        """Return the paths of the earlier items' messages, with those of the items."""
+        """Return the items' paths by those of their messages."""
         return self.conversation.paths
 
 
@@ -151,7 +151,7 @@ _SIDE = {
 }
 _LOST = attrgetter("status", *_SIDE)
 _NOTHING_LOST = (_LOST(InputItem()), _LOST(InputItem(status="completed")))
-"""Of nearly every item of a long history, compared at once."""
+"""The values of items that lose nothing, as nearly all do: one comparison instead of one for each field."""
 
 
 def _message(item: InputItem, path: str, conversation: Conversation) -> None:
