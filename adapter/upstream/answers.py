@@ -105,7 +105,7 @@ def _raise_unknown(payload: bytes, *, is_event: bool) -> None:
     if status is not None and status.message:
         raise from_event(payload)
     if not is_event:
-        raise UpstreamProtocolError("The upstream's answer has no field of Gemini's.")
+        raise UpstreamProtocolError("The upstream's answer is JSON, but has none of the fields of Gemini's answers.")
 
 
 def read_message(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:

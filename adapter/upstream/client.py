@@ -358,7 +358,7 @@ class Upstream:
         try:
             events.first = await events.next()
             if events.first is None:
-                raise UpstreamProtocolError("Gemini's stream holds no event.")
+                raise UpstreamProtocolError("Gemini ended its stream without any event.")
         except BaseException:
             await events.aclose()
             raise

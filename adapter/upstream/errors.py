@@ -87,7 +87,7 @@ class UpstreamBusy(UpstreamUnavailable):
     code = "overloaded"
 
     def __init__(self) -> None:
-        super().__init__("All connections to Gemini are in use.")
+        super().__init__("All connections to Gemini are in use: try again.")
         self.status = self.error.code = 503
         self.retry_after = 1.0
 
@@ -125,7 +125,8 @@ class CircuitOpen(UpstreamError):
     code = "circuit_open"
 
     def __init__(self, upstream: str, model: str, seconds: float) -> None:
-        message = f"The upstream {upstream} failed too often{model and f' for {model}'}; it is left alone for a while."
+        which = f"{upstream} failed too often{model and f' for {model}'}"
+        message = f"The upstream {which}: no calls are sent to it for a while. Try again later."
         super().__init__(503, Status(code=503, message=message, status="UNAVAILABLE"), seconds)
 
 

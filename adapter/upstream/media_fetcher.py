@@ -68,7 +68,7 @@ _MAGIC = (
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 _NOT_PUBLIC = "the address is not public"
 _HEADERS = {"accept-encoding": "identity", "user-agent": "gemini-openai-adapter"}
-_NO_ANSWER = "no connection, or no answer"
+_NO_ANSWER = "its server cannot be reached, or gave no valid answer"
 _BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"qt  ": "video/quicktime"}
 
 
@@ -175,7 +175,9 @@ class Fetcher:
         if not distinct:
             return {}
         if len(distinct) > self.settings.files:
-            raise FetchError(distinct[self.settings.files], f"at most {self.settings.files} files are for one request")
+            raise FetchError(
+                distinct[self.settings.files], f"at most {self.settings.files} files are fetched for one request"
+            )
         slots, bytes_left = asyncio.Semaphore(MAX_PARALLEL), _BytesLeft(self.settings.bytes)
         connector = aiohttp.TCPConnector(
             limit=MAX_PARALLEL,
@@ -202,7 +204,7 @@ class Fetcher:
         if not self._allows(target[0]):
             raise _AddressRefused(_NOT_PUBLIC)
         if target[1] not in self.settings.ports:
-            raise _AddressRefused("media are not fetched from this port")
+            raise _AddressRefused("files are not fetched from this port")
         opened = socket.socket(family, kind, protocol)
         opened.setblocking(False)
         return opened
@@ -220,7 +222,7 @@ class Fetcher:
             raise FetchError(url, str(cause) if isinstance(cause, _AddressRefused) else _NO_ANSWER) from None
         mime_type = sniff(content)
         if mime_type is None:
-            raise FetchError(url, "it is no image, sound, video or PDF")
+            raise FetchError(url, "it is not an image, a sound, a video or a PDF")
         return Fetched(mime_type, base64.b64encode(content).decode())
 
     async def _get(self, session: aiohttp.ClientSession, url: str, bytes_left: _BytesLeft) -> bytes:
@@ -233,9 +235,9 @@ class Fetcher:
                     at = urljoin(at, response.headers.get("location", ""))
                     continue
                 if response.status != 200:
-                    raise FetchError(url, f"HTTP {response.status}")
+                    raise FetchError(url, f"its server answered HTTP {response.status}")
                 return await self._read_body(url, response, bytes_left)
-        raise FetchError(url, f"more than {MAX_REDIRECTS} redirects")
+        raise FetchError(url, f"its server redirected more than {MAX_REDIRECTS} times")
 
     def _check_url(self, url: str, at: str) -> None:
         if len(at) > MAX_URL:
@@ -247,11 +249,11 @@ class Fetcher:
 
     async def _read_body(self, url: str, response: aiohttp.ClientResponse, bytes_left: _BytesLeft) -> bytes:
         if content_codings(response.headers.get("content-encoding", "")):
-            raise FetchError(url, "it came packed")
+            raise FetchError(url, "its server sent it compressed, which was not asked for")
         pieces: list[bytes] = []
         async for piece in response.content.iter_any():
             pieces.append(piece)
             bytes_left.left -= len(piece)
             if bytes_left.left < 0:
-                raise FetchError(url, f"the files of one request have more than {self.settings.bytes} bytes")
+                raise FetchError(url, f"the files of this request have more than {self.settings.bytes} bytes together")
         return b"".join(pieces)

@@ -102,7 +102,7 @@ class FileUploads:
         address = urlsplit(response.headers.get(f"{_HEADER}url", "")).query
         await response.aclose()
         if not address:
-            raise UpstreamProtocolError("Gemini's answer to the start of an upload has no address.")
+            raise UpstreamProtocolError("Gemini's answer to the start of an upload has no URL to send the file to.")
         return address
 
     async def _send(self, address: str, size: int, read: ReadBytes, caller: Caller) -> File:
@@ -152,7 +152,7 @@ class FileUploads:
             if (found := await self.find(name, caller)) is not None:
                 return found
             await self._sleep(POLL)
-        raise UpstreamProtocolError(f"The name {name} is taken at Gemini, and no file comes of it.")
+        raise UpstreamProtocolError(f"Gemini says that the file {name} exists already, but does not return it.")
 
     async def _until_usable(self, file: File, caller: Caller) -> File:
         """Wait until Gemini has processed a file (films and sounds). Raises `UpstreamError`."""

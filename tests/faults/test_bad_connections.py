@@ -298,5 +298,5 @@ async def test_a_key_that_is_dead_is_told_to_the_operator_once(caplog):
         for _ in range(4):
             check_whole(await client.post(PATH, json=chat()), Says("!"))
     assert [one.getMessage() for one in caplog.records if one.name == "adapter"] == [
-        "API key 1 of 2 is invalid and is not used any more"
+        "API key 1 of 2 is invalid and no longer used: replace it"
     ]

@@ -335,7 +335,7 @@ async def test_an_error_as_the_first_event_is_repeated():
 
 async def test_a_stream_without_events_is_a_protocol_error():
     client, transport = upstream(Answer(b"<html>\n"))
-    with pytest.raises(UpstreamProtocolError, match="no event"):
+    with pytest.raises(UpstreamProtocolError, match="without any event"):
         await streamed(client)
     assert transport.answers[0].closed == 1
 

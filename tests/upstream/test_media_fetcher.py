@@ -89,7 +89,7 @@ async def test_redirects_are_followed_a_few_times(server):
     server.answers["/2"] = (200, PNG, {})
     assert list(await fetcher().fetch([f"{server.url}/0"]))
     server.answers["/loop"] = (302, b"", {"location": "/loop"})
-    with pytest.raises(FetchError, match="redirects"):
+    with pytest.raises(FetchError, match="redirected"):
         await fetcher().fetch([f"{server.url}/loop"])
     assert server.asked.count("/loop") == MAX_REDIRECTS + 1
 
@@ -97,12 +97,12 @@ async def test_redirects_are_followed_a_few_times(server):
 REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "another status": ((404, b"", {}), {}, "HTTP 404"),
     "too large": ((200, PNG, {}), {"bytes": 50}, "50 bytes"),
-    "packed": ((200, gzip.compress(PNG * 10_000), {"content-encoding": "gzip"}), {}, "packed"),
+    "packed": ((200, gzip.compress(PNG * 10_000), {"content-encoding": "gzip"}), {}, "compressed"),
     "a page that is not there": ((404, b"root:x:0:0", {}), {}, "HTTP 404"),
-    "no media": ((200, b"<html>", {"content-type": "image/png"}), {}, "no image"),
+    "no media": ((200, b"<html>", {"content-type": "image/png"}), {}, "not an image"),
     "a redirect to a file": ((302, b"", {"location": "file:///etc/passwd"}), {}, "only http"),
     "a redirect to a local name": ((302, b"", {"location": "http://user@localhost/"}), {}, "only http"),
-    "a redirect to nowhere": ((302, b"", {"location": "http://[x"}), {}, "no connection"),
+    "a redirect to nowhere": ((302, b"", {"location": "http://[x"}), {}, "cannot be reached"),
     "too slow": ("hang", {"seconds": 0.2}, "seconds"),
 }
 
@@ -157,9 +157,9 @@ async def long_head(writer):
 HOSTS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "endless": (endless, {"bytes": 1_000_000}, "more than 1000000 bytes"),
     "dripping": (dripping, {"seconds": 0.3}, "seconds"),
-    "lying": (lying, {}, "no connection, or no answer"),
-    "nonsense": (nonsense, {}, "no connection, or no answer"),
-    "a long head": (long_head, {}, "no connection, or no answer"),
+    "lying": (lying, {}, "its server cannot be reached, or gave no valid answer"),
+    "nonsense": (nonsense, {}, "its server cannot be reached, or gave no valid answer"),
+    "a long head": (long_head, {}, "its server cannot be reached, or gave no valid answer"),
 }
 
 
@@ -196,7 +196,7 @@ async def test_only_https_is_fetched_unless_http_is_allowed_too(server, url):
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]"])
 async def test_the_machine_itself_is_never_asked(server, host):
     server.answers["/x"] = (200, PNG, {})
-    with pytest.raises(FetchError, match=r"not public|no connection"):
+    with pytest.raises(FetchError, match=r"not public|cannot be reached"):
         await Fetcher(FetchSettings(policy="on", ports=EVERY)).fetch([f"http://{host}:{server.port}/x"])
     assert server.asked == []
 

@@ -112,7 +112,7 @@ async def test_an_upload_that_breaks_again_and_again_ends(monkeypatch):
 
 
 async def test_an_address_that_is_missing_is_an_error(monkeypatch):
-    with pytest.raises(UpstreamProtocolError, match="no address"):
+    with pytest.raises(UpstreamProtocolError, match="no URL"):
         await upload([GONE, answer(b"")], monkeypatch)
 
 
@@ -138,5 +138,5 @@ async def test_a_file_that_cannot_be_processed_is_an_error(monkeypatch, script, 
 
 async def test_a_name_of_which_no_file_comes_is_an_error(monkeypatch):
     monkeypatch.setattr(uploads, "PROCESSING_POLLS", 2)
-    with pytest.raises(UpstreamProtocolError, match="is taken"):
+    with pytest.raises(UpstreamProtocolError, match="exists already"):
         await upload([GONE, TAKEN, GONE, GONE], monkeypatch)

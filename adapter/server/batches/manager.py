@@ -143,7 +143,7 @@ class RunningBatches:
             await BatchRunner(context).run()
         except Exception:
             # The folder stays: whoever looks for batches next tries again.
-            log.exception("a bug, in %s", context.batch.id)
+            log.exception("batch %s failed by a bug in the adapter: please report this traceback", context.batch.id)
         finally:
             context.folder.release()
 

@@ -346,7 +346,7 @@ async def _stream(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> Non
             failure = call.record_failure(error)
             await write(frame(encode(google_error(failure, error)), False))
         if first:
-            raise UpstreamProtocolError("Gemini's stream holds no event.")
+            raise UpstreamProtocolError("Gemini ended its stream without any event.")
         if not in_events:
             await write(b"]")
     await writer.finish()

@@ -178,7 +178,7 @@ class Job:
         if self._service.recorder.metrics is not None:
             self._service.recorder.metrics.count_reply(exchange)
         if exchange.error:
-            log.warning("%s in the background failed: %s", self._turn.stamp.id, exchange.error)
+            log.warning("background response %s failed: %s", self._turn.stamp.id, exchange.error)
 
     async def _respond(self) -> None:
         service, writer = self._service, self._writer
@@ -234,10 +234,11 @@ class Jobs:
     async def start(self, turn: Turn, writer: ResponseEventWriter) -> Response:
         """Let a response run; what there is of it now. Raises `Busy`, `NotStored`."""
         if len(self._running) >= self._limit:
-            raise Busy(f"{self._limit} background responses run already.")
+            raise Busy(f"{self._limit} background responses are running, which is the limit: try again later.")
         now = blank(turn.view, turn.stamp)
         if turn.kept is None or not await turn.kept.keep(now, turn.past, turn.client.id, turn.work):
-            raise NotStored("The store cannot keep this response.", status=503, code="not_stored")
+            text = "The response was not started, because it cannot be stored: try again, or without `background`."
+            raise NotStored(text, status=503, code="not_stored")
         key = (turn.stamp.id, turn.client.id)
         job = self._running[key] = Job(self._service, turn.kept, turn, writer)
         job.task.add_done_callback(lambda _: self._running.pop(key))
@@ -260,7 +261,7 @@ class Jobs:
         """Take a response back, wherever it runs; as it is afterwards. Raises `NotStored`."""
         record = await self.find(response_id, client)
         if not answer_of(record).background:
-            raise NotStored("Only a response in the background can be cancelled.", status=400)
+            raise NotStored("Only responses that were created with `background` can be cancelled.", status=400)
         if answer_of(record).status not in UNFINISHED:
             return record
         if (job := self._running.get((response_id, client))) is not None:

@@ -205,7 +205,7 @@ def failure_of(error: Exception, request_id: str, *, own_key: bool = False, upst
     for kind, make in _ROWS:
         if isinstance(error, kind):
             return make(error, ErrorContext(own_key, upstream))
-    log.error("a bug, in request %s", request_id, exc_info=error)
+    log.error("request %s failed by a bug in the adapter: please report this traceback", request_id, exc_info=error)
     return failure(500, f"The adapter failed; its log has the request id {request_id}.", "internal_error")
 
 

@@ -172,7 +172,7 @@ class FallbackPlans(Generic[P]):
                 if (plan := await self._work.run(self._plan_of, self._routes[at], first)) is not None:
                     self._at, self.plan, self.place, self.is_fallback = at, plan, self._routes[at].place, True
                     self.pin = self._pin if self.place is self._routes[0].place else ""
-                    log.warning("%s: %s of %s is asked", first.reason, plan.model, self.place.label)
+                    log.warning("fallback (%s): trying %s at upstream %s", first.reason, plan.model, self.place.label)
                     return
         raise first.error
 

@@ -94,7 +94,7 @@ def strictness(scope: Scope, operators: LossSettings) -> Strictness:
     level = strictness_of(asked.decode("latin-1"))
     if level is None:
         levels = ", ".join(Strictness)
-        raise Malformed(f"x-adapter-strict is one of {levels}, true or false", "x-adapter-strict", "invalid_value")
+        raise Malformed(f"x-adapter-strict must be one of {levels}, true or false", "x-adapter-strict", "invalid_value")
     return level
 
 
@@ -107,4 +107,5 @@ def check(notes: Sequence[Note], level: Strictness, policy: Policy) -> None:
             f"{how_to_allow(note, level)}"
             for note in refused
         ]
-        raise StrictLoss("The request would not arrive as it was sent:\n" + "\n".join(lines), refused[0].path)
+        text = "Strict mode refused the request, because Gemini would not get all of it:\n"
+        raise StrictLoss(text + "\n".join(lines), refused[0].path)

@@ -17,7 +17,7 @@ from adapter.wire.openai.responses_request import InputItem
 from adapter.wire.signatures import Signature
 
 _HOLDS_OWNER = re.compile(r"[a-z]+_[0-9a-f]{48}(?:v?[0-9a-f]{4,})?")
-"""Ids of items that this adapter issues. They contain the id of their response, so the store needs no entry for them."""
+"""Ids of items that this adapter issues. They contain their response's id, so the store needs no entry for them."""
 
 _ENTRY = 200
 """An estimate of the memory in bytes for one note, path, key or record, without its texts."""

@@ -30,7 +30,8 @@ class GoogleTokens:
         except (GoogleAuthError, TypeError, ValueError, KeyError, OSError) as error:
             # google-auth does not validate what the token server answers, so any of these can come out of it. The
             # error's text may quote that answer, so only its class is logged.
-            log.warning("cannot get an access token for Vertex AI: %s", type(error).__name__)
+            text = "cannot get an access token for Vertex AI (%s): check the Google Cloud credentials"
+            log.warning(text, type(error).__name__)
             raise NoToken from None
         headers = {"authorization": f"Bearer {credentials.token}"}
         if credentials.quota_project_id:

@@ -266,7 +266,7 @@ class KeyPool:
             return _is_invalid_key(error)
         if _is_invalid_key(error):
             if "" not in key.cool_downs:
-                log.warning("API key %d of %d is invalid and is not used any more", key.number, len(self._keys))
+                log.warning("API key %d of %d is invalid and no longer used: replace it", key.number, len(self._keys))
             self._start_cool_down(key, "", _CoolDown(math.inf, math.inf, "refused", error, math.inf), now)
         elif is_balance(error.error):
             # An empty account is reported to this client at once. Trying all other keys would spend their rate limits

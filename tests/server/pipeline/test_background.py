@@ -194,11 +194,11 @@ async def test_a_position_beyond_the_end_of_one_that_has_ended_ends_the_stream_a
 async def test_followers_that_come_while_the_last_events_are_written_down_freeze_nothing(monkeypatch):
     put, writing, go_on = MemoryDocuments.put, asyncio.Event(), asyncio.Event()
 
-    async def slowly(store, documents, client, max_age):
+    async def slowly(store, documents, *others):
         if any(b"[DONE]" in document.body for document in documents):
             writing.set()
             await go_on.wait()
-        return await put(store, documents, client, max_age)
+        return await put(store, documents, *others)
 
     async def script(call):
         await call.stream(answer("one"))
@@ -323,7 +323,7 @@ async def test_a_request_that_cannot_be_served_is_refused_at_once():
 
 
 async def test_one_that_cannot_be_stored_is_not_begun(monkeypatch):
-    async def put(_self, _documents, _client, _max_age):
+    async def put(_self, *_others):
         return False
 
     monkeypatch.setattr("adapter.store.documents.base.MemoryDocuments.put", put)
@@ -444,8 +444,8 @@ async def test_the_end_is_told_as_it_was_also_where_its_events_were_lost(tmp_pat
 async def test_a_slow_store_hides_no_event_from_another_process(tmp_path, monkeypatch):
     put, written = SqliteDocuments.put, asyncio.Event()
 
-    async def slowly(store, documents, client, max_age):
-        done = await put(store, documents, client, max_age)
+    async def slowly(store, documents, *others):
+        done = await put(store, documents, *others)
         if any(document.key.startswith("events:") for document in documents) and not written.is_set():
             written.set()
             await asyncio.sleep(0.5)

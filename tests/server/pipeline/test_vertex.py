@@ -200,8 +200,8 @@ def test_the_url_follows_from_the_location():
     ("given", "told"),
     [
         ({}, "GOOGLE_CLOUD_PROJECT"),
-        ({"ADAPTER_VERTEX_PROJECT": "../x"}, "no names"),
-        ({"ADAPTER_VERTEX_PROJECT": "p-1", "ADAPTER_VERTEX_LOCATION": "a/b"}, "no names"),
+        ({"ADAPTER_VERTEX_PROJECT": "../x"}, "not valid names"),
+        ({"ADAPTER_VERTEX_PROJECT": "p-1", "ADAPTER_VERTEX_LOCATION": "a/b"}, "not valid names"),
     ],
 )
 def test_a_project_and_a_location_are_needed(given, told):

@@ -269,7 +269,9 @@ async def test_a_refused_key_is_told_by_its_number_once(clock, caplog):
     refused = await keys.headers(ANYONE, "m")
     for _ in range(3):
         keys.on_error(refused, "m", error(400, "secret-a is not valid", reason="API_KEY_INVALID"))
-    assert [record.getMessage() for record in caplog.records] == ["API key 1 of 2 is invalid and is not used any more"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "API key 1 of 2 is invalid and no longer used: replace it"
+    ]
 
 
 @pytest.mark.parametrize(
