@@ -47,17 +47,14 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     continued: bool = False
 
 
-class EventReader:
+class EventReader(msgspec.Struct, eq=False):
     """Reads the events of one stream, and joins a character that is split over two of them.
 
     JSON may escape an emoji as a surrogate pair, two escapes. Some relays cut text between the two, and half a pair
     is no character: the first half is held, and put in front of the next event's text.
     """
 
-    __slots__ = ("_held_half",)
-
-    def __init__(self) -> None:
-        self._held_half = b""
+    _held_half: bytes = b""
 
     def read(self, payload: bytes, *, more: bool = False) -> Reply:
         """Read one event. Raises `UpstreamError`."""

@@ -30,6 +30,7 @@ from adapter.upstream.observer import CallObserver, Observer
 from adapter.upstream.policy.circuit_breaker import CircuitBreaker, is_outage
 from adapter.upstream.policy.retry import WORLD, Attempts, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
+from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Body, Request, Response, Transport, join_pieces
 from adapter.wire.base import encode
 from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountTokensResponse
@@ -354,7 +355,8 @@ class Upstream:
     async def _start_stream(self, response: Response, observer: CallObserver | None = None) -> EventSource:
         """Read a stream up to its first event. Until then an error may still be retried."""
         settings = self.settings
-        events = EventSource(response, settings.max_event_bytes, done_ends=settings.done_ends, observer=observer)
+        decoder = EventDecoder(settings.max_event_bytes)
+        events = EventSource(response, decoder, observer, {} if settings.done_ends else None)
         try:
             events.first = await events.next()
             if events.first is None:

@@ -3,6 +3,8 @@
 from asyncio import CancelledError
 from typing import Protocol
 
+import msgspec
+
 from adapter.upstream.answers import EventReader, Reply
 from adapter.upstream.observer import CallObserver
 from adapter.upstream.sse import EventDecoder
@@ -48,38 +50,24 @@ class WholeAnswer:
         self._reply = None
 
 
-class EventSource:
+class EventSource(msgspec.Struct, eq=False):
     """Reads the events of one stream.
 
     `first`, if set, is an event that was read already and comes next. The observer is told of each event; once
-    `is_under_way`, it leaves with the last one, with a failure, or by `aclose`. `done_ends`: `[DONE]` ends the
-    candidates that have no finish reason by then (github.com/router-for-me/CLIProxyAPI/issues/4167, 2026).
+    `is_under_way`, it leaves with the last one, with a failure, or by `aclose`. `_open`, if set, are the candidates
+    that have begun: `[DONE]` ends those that have no finish reason by then
+    (github.com/router-for-me/CLIProxyAPI/issues/4167, 2026).
     """
 
-    __slots__ = (
-        "_decoder",
-        "_ended",
-        "_observer",
-        "_open",
-        "_payloads",
-        "_reader",
-        "_response",
-        "first",
-        "is_under_way",
-    )
-
-    def __init__(
-        self, response: Response, max_event: int, *, done_ends: bool, observer: CallObserver | None = None
-    ) -> None:
-        self._open: dict[int, bool] | None = {} if done_ends else None
-        self._response = response
-        self._decoder = EventDecoder(max_event)
-        self._reader = EventReader()
-        self._payloads: list[bytes] = []
-        self._ended = False
-        self.first: Reply | None = None
-        self.is_under_way = False
-        self._observer = observer
+    _response: Response
+    _decoder: EventDecoder
+    _observer: CallObserver | None
+    _open: dict[int, bool] | None
+    _reader: EventReader = msgspec.field(default_factory=EventReader)
+    _payloads: list[bytes] = []
+    _ended: bool = False
+    first: Reply | None = None
+    is_under_way: bool = False
 
     async def next(self) -> Reply | None:
         """Return the next event as soon as it has arrived; None at the end. Raises `UpstreamError`."""

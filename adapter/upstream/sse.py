@@ -26,23 +26,22 @@ _BEFORE = len(_DATA)
 """What stands around the single line of an event of Gemini."""
 
 
-class EventDecoder:
+class EventDecoder(msgspec.Struct, eq=False):
     """Decodes one stream.
 
     `feed` and `close` raise `UpstreamProtocolError` when an event grows beyond `max_event` bytes.
     """
 
-    def __init__(self, max_event: int) -> None:
-        self._max_event = max_event
-        self._first = True
-        # Whether what came last was not the end of an event, or may go on in any other way.
-        self._is_within = False
-        self._after_cr = False
-        self._line: list[bytes] = []
-        self._line_size = 0
-        self._data: list[bytes] = []
-        self._data_size = 0
-        self._tail: _JsonTail | None = None
+    _max_event: int
+    _first: bool = True
+    # Whether what came last was not the end of an event, or may go on in any other way.
+    _is_within: bool = False
+    _after_cr: bool = False
+    _line: list[bytes] = []
+    _line_size: int = 0
+    _data: list[bytes] = []
+    _data_size: int = 0
+    _tail: "_JsonTail | None" = None
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the payloads that `chunk` completes."""

@@ -7,6 +7,8 @@ token for continuing it.
 import logging
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from adapter.translate.answer.continuation import Continuation, join_answers
 from adapter.upstream.client import Reply, ReplyStream
 from adapter.upstream.errors import UpstreamError
@@ -31,20 +33,12 @@ async def whole(first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[
     return Reply(join_answers([reply.response for reply in replies]), unknown, continued=True)
 
 
-class ContinuedStream:
-    """The events of an answer from its first call and from further ones, each opened by `stream`."""
+class ContinuedStream(msgspec.Struct, eq=False):
+    """The events of an answer from its first call and from further ones, each opened by `_stream`."""
 
-    __slots__ = ("_answer", "_events", "_stream")
-
-    def __init__(
-        self,
-        events: ReplyStream,
-        stream: Callable[[GenerateContentRequest], Awaitable[ReplyStream]],
-        answer: Continuation,
-    ) -> None:
-        self._events = events
-        self._stream = stream
-        self._answer = answer
+    _events: ReplyStream
+    _stream: Callable[[GenerateContentRequest], Awaitable[ReplyStream]]
+    _answer: Continuation
 
     async def next(self) -> Reply | None:
         """Return the answer's next event; None at its end. Raises `UpstreamError`."""

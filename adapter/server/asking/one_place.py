@@ -54,18 +54,18 @@ class Asking(msgspec.Struct, frozen=True):
 
         return await continuation.whole(first, ask, self._continuation(plan))
 
-    def stream(self, plan: Plan) -> Coroutine[object, object, ReplyStream]:
-        """Open one stream; `continued` adds the events of further calls. Raises `UpstreamError`."""
-        return self._stream(plan, plan.body)
+    def stream(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, ReplyStream]:
+        """Open one stream, with the body of a plan or one that continues it. Raises `UpstreamError`.
 
-    def _stream(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, ReplyStream]:
+        `continued` adds the events of further calls.
+        """
         opening = self.upstream.stream(plan.model, body, self.caller, self.until)
         return opening if plan.image_form is None else _stream_with_images(opening, plan.image_form)
 
     def continued(self, plan: Plan, events: ReplyStream) -> ReplyStream:
         """Return the events of a whole answer: those of the stream, then those of further calls."""
         answer = self._continuation(plan)
-        return ContinuedStream(events, partial(self._stream, plan), answer) if answer.is_allowed else events
+        return ContinuedStream(events, partial(self.stream, plan), answer) if answer.is_allowed else events
 
     async def merge_choices(self, plan: Plan) -> ReplyStream:
         """Open one stream for each choice; return the events of all, as soon as the first one has arrived.
@@ -77,7 +77,7 @@ class Asking(msgspec.Struct, frozen=True):
         return merged
 
     async def _stream_choice(self, plan: Plan) -> ReplyStream:
-        return self.continued(plan, await self.stream(plan))
+        return self.continued(plan, await self.stream(plan, plan.body))
 
     def _continuation(self, plan: Plan) -> Continuation:
         return Continuation(plan.body, plan.context, self.continuations)

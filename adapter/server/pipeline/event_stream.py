@@ -37,6 +37,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import NamedTuple, Protocol
 
+import msgspec
 from starlette.types import Send
 
 from adapter.server.http.asgi import ClientGone, to_printable_values
@@ -245,16 +246,15 @@ def heartbeat_of(settings: StreamSettings, chunk: Callable[[], bytes]) -> Callab
             return None
 
 
-class Relay:
+class Relay(msgspec.Struct, eq=False):
     """Passes the events of an answer to a sink, as the frames that a writer makes of them.
 
-    `record`, if given, is called with the answer before its first event is passed on.
+    `_record`, if given, is called with the answer before its first event is passed on.
     """
 
-    def __init__(self, sink: FrameSink, writer: Writer, record: Callable[[Answer], None] | None = None) -> None:
-        self.sink = sink
-        self.writer = writer
-        self._record = record
+    sink: FrameSink
+    writer: Writer
+    _record: Callable[[Answer], None] | None = None
 
     async def pass_on(self, answer: Answer) -> None:
         """Pass an answer on, up to its last event."""

@@ -12,6 +12,8 @@ servers), with all calls behind them, which are numbered in order.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from adapter.translate.answer import audio, extras, reply
 from adapter.translate.answer.citations import citations
 from adapter.translate.answer.events import (
@@ -40,19 +42,18 @@ from adapter.wire.openai.chat_answer import Annotation
 from adapter.wire.signatures import Issued
 
 
-class AnswerLedger:
+class AnswerLedger(msgspec.Struct, eq=False):
     """The context of one answer, and the notes and signatures that come of it; its readers share it.
 
     `notes` says what became of the answer's fields, each once; `issued` are signatures to store. `shows_code` says that
     code which Gemini ran, and what it printed, has a place in the client's answer.
     """
 
-    def __init__(self, context: Context, stamp: Stamp, *, shows_code: bool) -> None:
-        self.context = context
-        self.stamp = stamp
-        self.shows_code = shows_code
-        self.notes: list[Note] = []
-        self.issued: list[Issued] = []
+    context: Context
+    stamp: Stamp
+    shows_code: bool
+    notes: list[Note] = []
+    issued: list[Issued] = []
 
     def take_issued(self) -> list[Issued]:
         """Return the signatures since the last call."""

@@ -153,16 +153,16 @@ def _all_unsigned(parts: Sequence[Part]) -> bool:
     return True
 
 
-class ReplayParts:
+class ReplayParts(msgspec.Struct, eq=False):
     """Gemini's own parts of one choice, and each part's visible text; a whole answer's parts stay unchanged.
 
-    `position` is the number of the part that was kept last, as paths of notes name it.
+    A whole answer has an empty text for each part before the first is kept. `position` is the number of the part that
+    was kept last, as paths of notes name it.
     """
 
-    def __init__(self, number: int) -> None:
-        self.parts: list[Part] = []
-        self.texts = [""] * number
-        self.position = 0
+    texts: list[str] = []
+    parts: list[Part] = []
+    position: int = 0
 
     def keep(self, part: Part, kind: PartKind, number: int) -> None:
         """Remember a part, which is (a piece of) the answer's part of this number."""
@@ -182,10 +182,8 @@ MAX_PIECES = 16
 class JoinedParts(ReplayParts):
     """The parts of a stream: pieces of one text are joined, and numbers count the joined parts."""
 
-    def __init__(self) -> None:
-        super().__init__(0)
-        self.pieces: list[str] = []
-        self._open: PartKind = "empty"
+    pieces: list[str] = []
+    _open: PartKind = "empty"
 
     def keep(self, part: Part, kind: PartKind, _number: int) -> None:
         """Remember a part. A signature ends the text it comes with; what says nothing at all is not kept."""

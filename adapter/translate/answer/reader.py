@@ -51,7 +51,7 @@ class AnswerReader(AnswerLedger):
         for number, (index, candidate) in enumerate(reply.indexed(response.candidates)):
             content = candidate.content
             parts = (content.parts if content is not None else None) or ()
-            choice = ChoiceReader(index, self, ReplayParts(len(parts)), parts)
+            choice = ChoiceReader(index, self, ReplayParts([""] * len(parts)), parts)
             events = choice.read(candidate)
             beside: Mapping[str, Any] = {}
             if number < len(calls):
@@ -66,7 +66,7 @@ class AnswerReader(AnswerLedger):
         """Return the events of an answer without a candidate: the prompt was blocked."""
         if (reason := reply.blocked(response)) is None:
             raise AnswerError(502, "empty_answer", "Gemini answered without a candidate and without a reason.")
-        choice = ChoiceReader(0, self, ReplayParts(0))
+        choice = ChoiceReader(0, self, ReplayParts())
         events = choice.refuse(reason, reply.block_message(response))
         choice.end(extras.of_response(response, unknown, response.model_version), events)
         return events
