@@ -77,17 +77,14 @@ class EventSource(msgspec.Struct, eq=False):
         try:
             while not self._payloads:
                 if self._ended:
-                    self._leave(None)
+                    if self._observer is not None:
+                        self._leave(None)
                     return None
                 if chunk := await self._response.read():
                     payloads = self._decoder.feed(chunk)
                 else:
                     payloads, self._ended = self._decoder.close(), True
-                if self._open is not None:
-                    payloads = self._with_end(payloads)
-                elif _DONE in payloads:
-                    payloads = [one for one in payloads if one != _DONE]
-                self._payloads = payloads
+                self._payloads = self._with_end(payloads) if _DONE in payloads else payloads
             payload = self._payloads.pop(0)
             reply = self._reader.read(payload, more=len(self._payloads) > 0)
         except BaseException as error:
@@ -113,8 +110,10 @@ class EventSource(msgspec.Struct, eq=False):
             observer.__exit__(None if error is None else type(error), error, None)
 
     def _with_end(self, payloads: list[bytes]) -> list[bytes]:
-        """Return the payloads; missing finish reasons are put in before a `[DONE]` that follows."""
-        if self._open is None or not payloads or payloads[0] != _DONE:
+        """Return the payloads without `[DONE]`; where it ends candidates, it is replaced once it is the next one."""
+        if self._open is None:
+            return [one for one in payloads if one != _DONE]
+        if payloads[:1] != [_DONE]:
             return payloads
         ends = [{"index": index, "finishReason": UNTOLD} for index, is_open in self._open.items() if is_open]
         return [encode({"candidates": ends}), *payloads[1:]] if ends else payloads[1:]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from adapter.server.asking.side_by_side import gather
+from adapter.server.http.asgi import until
 from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
@@ -91,7 +92,7 @@ async def _answers(call: Call, plans: Sequence[Plans], id_: str) -> list[ChatCom
 async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter") -> None:
     """Send the texts of one prompt after the other."""
     stream = call.open_stream(plans[0])
-    with call.keep_alive(stream, writer.heartbeat):
+    with until(stream.keep_alive(writer.heartbeat)):
         for number, one in enumerate(plans):
             head, deadline = (stream, deadline_of(call.scope)) if number == 0 else (None, None)
             async with call.relaying(one, writer, stream, head) as client, call.open(one, deadline) as answer:

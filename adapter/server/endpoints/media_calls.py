@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from adapter.server.endpoints import model_calls
-from adapter.server.http.asgi import ClientGone
+from adapter.server.http.asgi import ClientGone, until
 from adapter.server.http.response_writer import UPSTREAM_HEADER
 from adapter.server.media.form import insert_uploads
 from adapter.server.pipeline import ledger_headers
@@ -245,7 +245,7 @@ async def event_stream(call: Call, plans: FallbackPlans[P]) -> AsyncIterator[Eve
     stream = EventStream(call.send_message, service.streams, service.recorder.exchanges.tap(exchange))
     if plans.is_certain:
         stream.headers = headers_of(call, plans)
-    with call.keep_alive(stream, lambda: COMMENT):
+    with until(stream.keep_alive(lambda: COMMENT)):
         try:
             with service.shutdown.limit():
                 yield stream

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from adapter.server.http.asgi import ClientGone
+from adapter.server.http.asgi import ClientGone, until
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
@@ -95,12 +95,12 @@ async def follow(call: Call, batches: AsyncGenerator[list[bytes]], stream: Event
     A client whose key was taken back meanwhile gets no further event. Raises `ClientGone` then.
     """
     service = call.service
-    with call.keep_alive(stream, lambda: COMMENT):
+    with until(stream.keep_alive(lambda: COMMENT)):
         async with aclosing(batches):
             async for frames in batches:
                 if not service.access.admits(call.scope):
                     raise ClientGone
                 for frame in frames:
                     await stream.write(frame, more=True)
-                await stream.flush()
+                await stream.write()
     await stream.end()

@@ -275,15 +275,13 @@ class SocketLane:
         self._stream_id = stream_id
         self._tap = tap
 
-    async def write(self, data: bytes, *, more: bool = False) -> None:  # noqa: ARG002 - each event is a message
-        """Send one event."""
-        self.has_begun = True
-        if self._tap is not None and len(self._tap) < MAX_TAPPED:
-            self._tap.append(data)
-        await self._connection.send(data, self._stream_id)
-
-    async def flush(self) -> None:
-        """Do nothing: nothing waits here."""
+    async def write(self, *frames: bytes, more: bool = False) -> None:  # noqa: ARG002 - each event is a message
+        """Send events one by one."""
+        for frame in frames:
+            self.has_begun = True
+            if self._tap is not None and len(self._tap) < MAX_TAPPED:
+                self._tap.append(frame)
+            await self._connection.send(frame, self._stream_id)
 
 
 async def _prepare(turn: Turn) -> list[Event]:

@@ -66,18 +66,14 @@ class Log:
         self._written = 0
         self._changed = asyncio.Event()
 
-    async def write(self, data: bytes, *, more: bool = False) -> None:
-        """Keep an event for the followers, who are woken later where `more` come at once."""
-        self._frames.append(data)
-        self._size += len(data)
-        self.ended = self.ended or data == DONE
+    async def write(self, *frames: bytes, more: bool = False) -> None:
+        """Keep events for the followers, who are woken later where `more` come at once."""
+        self._frames += frames
+        self._size += sum(map(len, frames))
+        self.ended = self.ended or DONE in frames
         if not more:
-            await self.flush()
-
-    async def flush(self) -> None:
-        """Wake the followers."""
-        self._changed.set()
-        self._changed = asyncio.Event()
+            self._changed.set()
+            self._changed = asyncio.Event()
 
     @property
     def end(self) -> int:

@@ -4,7 +4,7 @@ An HTTP request is a call, and so is each `response.create` of a websocket.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -25,7 +25,6 @@ from adapter.server.pipeline.event_stream import (
     FrameSink,
     Relay,
     Writer,
-    heartbeat_of,
     relaying,
 )
 from adapter.server.pipeline.fallback import Plans
@@ -172,14 +171,10 @@ class Call:
     async def event_stream(self, plans: Plans, writer: Writer) -> AsyncIterator[Relay]:
         """Run a body that opens the answer and passes it on; commit timer and heartbeats run meanwhile."""
         stream = self.open_stream(plans)
-        with self.keep_alive(stream, writer.heartbeat):
+        with until(stream.keep_alive(writer.heartbeat)):
             async with self.relaying(plans, writer, stream, stream) as relay:
                 yield relay
         await stream.end()
-
-    def keep_alive(self, stream: EventStream, heartbeat: Callable[[], bytes]) -> AbstractContextManager[object]:
-        """Run commit timer and heartbeats while the `with` block runs. Raises `ClientGone` in it."""
-        return until(stream.keep_alive(heartbeat_of(self.service.streams, heartbeat)))
 
     def relaying(
         self, plans: Plans, writer: Writer, sink: FrameSink, head: EventStream | None = None

@@ -14,7 +14,7 @@ Transitions:
     from        event                                                      to
     waiting     `write` without `more`; `commit_after` seconds are over    committed
     waiting     `write` with `more`                                        holding
-    holding     `write` without `more`, `flush`, or too much is held       committed
+    holding     `write` without `more`, or too much is held                committed
     committed   `end`, or an error's frames                                ended: the response is complete
     any         a write takes longer than `write_timeout`                  gone: `keep_alive` returns, the body ends
 
@@ -63,7 +63,7 @@ MAX_TAPPED = 500
 """Events of one stream that are kept for the page at /."""
 
 MAX_HELD = 65_536
-"""The most bytes of events that are sent in one write, if they came together."""
+"""The most bytes of events that are held back for those that come at once behind them."""
 
 
 class Answer(NamedTuple):
@@ -127,12 +127,8 @@ class FrameSink(Protocol):
         """Whether anything was written: from then on an error is an event."""
         ...
 
-    async def write(self, data: bytes, *, more: bool = False) -> None:
-        """Take one frame; with `more`, it may wait for those that follow at once."""
-        ...
-
-    async def flush(self) -> None:
-        """Send the frames that are still held because of `more`."""
+    async def write(self, *frames: bytes, more: bool = False) -> None:
+        """Send frames and those that are held; with `more`, all may be held for the frames that follow at once."""
         ...
 
 
@@ -154,61 +150,54 @@ class EventStream:
         self._commit_at = self._clock() + settings.commit_after
         self._last_write = self._clock()
         self._started = False
+        # Closes the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect.
+        self.end = self._writer.finish
 
     @property
     def has_begun(self) -> bool:
         """Whether anything was written: from then on an error is an event."""
         return self._started or bool(self._held)
 
-    async def write(self, data: bytes, *, more: bool = False) -> None:
-        """Send one event; with `more`, together with those that follow at once."""
-        if self._tap is not None and len(self._tap) < MAX_TAPPED:
-            self._tap.append(data)
-            self._tap.times.append(time.perf_counter())
-        if self._held or more:
-            self._held.append(data)
-            self._held_size += len(data)
-            if more and self._held_size <= MAX_HELD:
+    async def write(self, *frames: bytes, more: bool = False) -> None:
+        """Send events and what was held back; with `more`, together with those that follow at once."""
+        if self._tap is not None and (room := MAX_TAPPED - len(self._tap)) > 0:
+            self._tap += frames[:room]
+            self._tap.times += [time.perf_counter()] * len(frames[:room])
+        if self._held or more or len(frames) != 1:
+            self._held += frames
+            self._held_size += sum(map(len, frames))
+            if not self._held or (more and self._held_size <= MAX_HELD):
                 return
-            data = self._take_held()
+            frames = (b"".join(self._held),)
+            self._held.clear()
+            self._held_size = 0
+        head = _NO_HEAD
+        if not self._started:
+            self._started = True
+            head = {**_HEADERS, **to_printable_values(self.headers)}
         self._last_write = self._writing_since = self._clock()
-        await self._writer.send_piece(data, _NO_HEAD if self._started else self._head())
+        await self._writer.send_piece(frames[0], head)
         self._writing_since = None
 
-    async def flush(self) -> None:
-        """Send the frames that are held."""
-        if self._held:
-            self._last_write = self._writing_since = self._clock()
-            await self._writer.send_piece(self._take_held(), self._head())
-            self._writing_since = None
-
-    def _take_held(self) -> bytes:
-        data = b"".join(self._held)
-        self._held.clear()
-        self._held_size = 0
-        return data
-
-    def _head(self) -> Mapping[str, str]:
-        """Return the headers for the first piece; none for later ones."""
-        if self._started:
-            return _NO_HEAD
-        self._started = True
-        return {**_HEADERS, **to_printable_values(self.headers)}
-
-    async def end(self) -> None:
-        """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
-        await self._writer.finish()
-
     async def keep_alive(self, heartbeat: Callable[[], bytes] | None) -> None:
-        """Commit when it is time, then send heartbeats in silence; return when the client takes nothing any more."""
-        while not self._stalled():
+        """Commit when it is time, then send heartbeats in silence; return when the client takes nothing any more.
+
+        `heartbeat` makes a chunk that says nothing, for settings that want one; without it there are no heartbeats.
+        """
+        settings = self._settings
+        if settings.heartbeat == "off":
+            heartbeat = None
+        while True:
+            # Nothing is due at once: most streams are at their end before this goes on.
+            await asyncio.sleep(self._idle(heartbeat is not None))
+            if self._stalled():
+                return
             if self._beat_is_due(heartbeat is not None):
                 try:
-                    async with asyncio.timeout(self._settings.write_timeout):
-                        await self.write(heartbeat() if heartbeat else COMMENT)
+                    async with asyncio.timeout(settings.write_timeout):
+                        await self.write(heartbeat() if heartbeat and settings.heartbeat == "chunk" else COMMENT)
                 except TimeoutError:
                     return
-            await asyncio.sleep(self._idle(heartbeat is not None))
 
     def _stalled(self) -> bool:
         since = self._writing_since
@@ -233,17 +222,6 @@ class EventStream:
         elif beats and self._writing_since is None:
             times.append(self._last_write + settings.heartbeat_after)
         return max(0.0, min(times) - now)
-
-
-def heartbeat_of(settings: StreamSettings, chunk: Callable[[], bytes]) -> Callable[[], bytes] | None:
-    """Return the heartbeat of a silent stream."""
-    match settings.heartbeat:
-        case "comment":
-            return lambda: COMMENT
-        case "chunk":
-            return chunk
-        case "off":
-            return None
 
 
 class Relay(msgspec.Struct, eq=False):
@@ -276,11 +254,7 @@ class Relay(msgspec.Struct, eq=False):
         """Write frames, once the signatures that were issued with them are stored."""
         if issued:
             await self.writer.keep(issued)
-        last = len(frames) - 1
-        for number, frame in enumerate(frames):
-            await self.sink.write(frame, more=more or number < last)
-        if not frames and not more:
-            await self.sink.flush()
+        await self.sink.write(*frames, more=more)
 
 
 @asynccontextmanager

@@ -80,7 +80,7 @@ async def test_events_that_came_together_leave_together():
     assert client.messages == []
     assert stream.has_begun
     await stream.write(b"two")
-    await stream.flush()
+    await stream.write()
     assert [message.get("body") for message in client.messages] == [None, b"onetwo"]
 
 
@@ -181,7 +181,7 @@ class Heard:
 class Leaves(EventStream):
     """A client that leaves when the first event is written."""
 
-    async def write(self, data, *, more=False):
+    async def write(self, *frames, more=False):
         raise ClientGone
 
 
