@@ -6,20 +6,20 @@ import pytest
 
 from conformance.events import join_events
 from conformance.joining import BrokenStream
-from tests.support.responding import said, streamed, viewed
+from tests.support.responding import make_answer, make_view, stream_response
 
 GROUNDED = {
     "groundingChunks": [{"web": {"uri": "https://e.x", "title": "E"}}],
     "groundingSupports": [{"segment": {"endIndex": 5, "text": "words"}, "groundingChunkIndices": [0]}],
 }
 
-GOOD, _ = streamed(
+GOOD, _ = stream_response(
     [
-        said({"text": "hm", "thought": True}, {"text": "words"}, finish=""),
-        said({"text": " here"}, finish=""),
-        said({"functionCall": {"name": "f", "args": {"a": 1}}}, groundingMetadata=GROUNDED),
+        make_answer({"text": "hm", "thought": True}, {"text": "words"}, finish=""),
+        make_answer({"text": " here"}, finish=""),
+        make_answer({"functionCall": {"name": "f", "args": {"a": 1}}}, groundingMetadata=GROUNDED),
     ],
-    viewed(tools=[{"type": "function", "name": "f"}, {"type": "web_search"}]),
+    make_view(tools=[{"type": "function", "name": "f"}, {"type": "web_search"}]),
 )
 
 

@@ -17,7 +17,7 @@ from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
 from adapter.translate.responses import fields as responses
 from conformance.cases import all_cases
-from tests.support.contract import CONTRACT, contract, extended, written
+from tests.support.contract import CONTRACT, add_new_entries, contract, to_text
 from tests.support.paths import REPOSITORY
 
 SETTINGS = REPOSITORY / "docs" / "settings.md"
@@ -257,4 +257,4 @@ if __name__ == "__main__":
     CODES_PAGE.write_text(codes_page())
     COMMANDS_PAGE.write_text(commands_page())
     FIELDS.write_text(fields_page())
-    CONTRACT.write_text(written(extended(json.loads(CONTRACT.read_text()), contract())))
+    CONTRACT.write_text(to_text(add_new_entries(json.loads(CONTRACT.read_text()), contract())))

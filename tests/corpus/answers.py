@@ -14,7 +14,7 @@ from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
 from tests.support.answering import STAMP, Object, function
-from tests.support.joiner import comparable, joined
+from tests.support.joiner import comparable, join_chunks
 from tests.support.recordings import Recording, gemini_answers, row_of
 
 
@@ -70,5 +70,5 @@ def whole_of(recording: Recording) -> tuple[GenerateContentResponse, Context, St
 def completion_of(recording: Recording) -> Object:
     """The answer that a client ends up with."""
     if recording.streamed:
-        return joined(stream_of(recording, list(recording.events())).chunks)
+        return join_chunks(stream_of(recording, list(recording.events())).chunks)
     return comparable(json.loads(encode(from_gemini(*whole_of(recording))[0])))

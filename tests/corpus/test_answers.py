@@ -12,8 +12,8 @@ from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import encode
 from tests.corpus.answers import answers, completion_of, context_of, read, stream_of, whole_of
 from tests.support.answering import STAMP, Object
-from tests.support.joiner import check_rules, comparable, joined
-from tests.support.leaves import Output, lost
+from tests.support.joiner import check_rules, comparable, join_chunks
+from tests.support.leaves import Output, lost_leaves
 from tests.support.oracles import check_chunks, check_completion
 from tests.support.recordings import RECORDED, Recording, compare, exceptions, gemini_answers
 
@@ -76,12 +76,14 @@ def test_nothing_of_an_answer_is_lost_without_a_note(streamed, count):
         events = list(recording.events())
         if streamed:
             chunks, notes, issued = stream_of(recording, events)
-            answer = joined(chunks)
+            answer = join_chunks(chunks)
         else:
             completion, notes, issued = from_gemini(*whole_of(recording))
             answer = json.loads(encode(completion))
         output = Output(answer, [json.loads(encode(one.signature)) for one in issued])
-        gone = sorted({path for event in events for path in lost(event, output, notes, CONSTANT, merged=streamed)})
+        gone = sorted(
+            {path for event in events for path in lost_leaves(event, output, notes, CONSTANT, merged=streamed)}
+        )
         count("all there" if not gone else "lost")
         if gone:
             failures[recording.id] = ", ".join(gone)
@@ -121,7 +123,7 @@ def test_a_stream_says_what_its_joined_events_say_as_awhole_of(count):
         chunks = stream_of(recording, events).chunks
         response, unknown = read(joined_by_hand(events))
         completion, _, _ = from_gemini(response, context_of(recording), STAMP, unknown)
-        ours, theirs = joined(chunks), comparable(json.loads(encode(completion)))
+        ours, theirs = join_chunks(chunks), comparable(json.loads(encode(completion)))
         if theirs["usage"] is None:
             assert ours["usage"]["total_tokens"] == 0
             ours["usage"] = None

@@ -15,7 +15,7 @@ from adapter.wire.openai.chat_request import ChatCompletionRequest
 from tests.corpus.requests import MODELS, translated
 from tests.corpus.tool_loops import answered, calls_of, first_answer, next_request
 from tests.support.answering import Object
-from tests.support.joiner import merged
+from tests.support.joiner import merge_texts
 from tests.support.recordings import Recording, chat_requests, exceptions, gemini_answers, row_of
 
 DATA = {
@@ -131,7 +131,7 @@ def spoken(recording: Recording) -> list[Object]:
     ]
     signed = [part for part in parts if part.get("thoughtSignature")]
     says = [part for part in parts if part and not part.get("thought") and part.get("text") != ""]
-    return merged([part for part in parts if part in signed or part in says])
+    return merge_texts([part for part in parts if part in signed or part in says])
 
 
 def signature_of(part: Object) -> str | None:
@@ -164,5 +164,5 @@ def test_answers_without_calls_go_back_to_gemini_as_they_came(bare, count):
             assert contents[1]["parts"][0].get("thoughtSignature") in [None, *map(signature_of, texts)], recording.id
             count("of words alone")
             continue
-        assert merged(contents[1]["parts"]) == parts, recording.id
+        assert merge_texts(contents[1]["parts"]) == parts, recording.id
         count("with signatures" if any("thoughtSignature" in part for part in parts) else "without signatures")

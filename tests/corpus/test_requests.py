@@ -6,7 +6,7 @@ import pytest
 
 from adapter.translate.core.notes import Rejected
 from tests.corpus.requests import MODELS, translated
-from tests.support.leaves import Output, lost
+from tests.support.leaves import Output, lost_leaves
 from tests.support.oracles import check_gemini_request, emulator_refusal
 from tests.support.recordings import chat_requests, compare, exceptions
 
@@ -72,7 +72,7 @@ def test_nothing_of_a_request_is_lost_without_a_note(model, count):
         if recording.id in exceptions("requests"):
             continue
         body, notes = translated(recording, model)
-        gone = lost(recording.request, Output(body), notes, constant)
+        gone = lost_leaves(recording.request, Output(body), notes, constant)
         count("lost" if gone else "all there")
         if gone:
             failures[recording.id] = ", ".join(gone)

@@ -16,7 +16,7 @@ from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 from conformance.events import join_events
 from conformance.joining import BrokenStream
 from tests.corpus.requests import requests
-from tests.support.leaves import Output, lost
+from tests.support.leaves import Output, lost_leaves
 from tests.support.oracles import check_gemini_request, emulator_refusal
 from tests.support.recordings import Recording, compare, exceptions, recordings, row_of
 from tests.support.responding import Object
@@ -99,7 +99,7 @@ def test_nothing_of_a_request_is_lost_without_a_note(count):
         if recording.id in exceptions("responses"):
             continue
         body, notes = translated(recording, MODELS[0])
-        gone = lost(recording.request, Output(body), notes, CONSTANT)
+        gone = lost_leaves(recording.request, Output(body), notes, CONSTANT)
         count("lost" if gone else "all there")
         if gone:
             failures[recording.id] = ", ".join(gone)

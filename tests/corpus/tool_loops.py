@@ -9,7 +9,7 @@ from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
 from tests.corpus.answers import context_of, read, stream_of
 from tests.support.answering import STAMP, Object, function
-from tests.support.joiner import joined
+from tests.support.joiner import join_chunks
 from tests.support.recordings import Recording
 
 
@@ -49,7 +49,7 @@ def first_answer(recording: Recording) -> tuple[Object, list[Issued]]:
     """The message that a client has in the end, and what was issued with it."""
     if recording.streamed:
         chunks, _, issued = stream_of(recording, list(recording.events()))
-        return joined(chunks)["choices"][0]["message"], issued
+        return join_chunks(chunks)["choices"][0]["message"], issued
     response, unknown = read(recording.body)
     completion, _, issued = from_gemini(response, context_of(recording), STAMP, unknown)
     return json.loads(encode(completion))["choices"][0]["message"], issued

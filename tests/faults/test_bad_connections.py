@@ -206,7 +206,7 @@ async def test_a_connection_that_was_closed_while_it_was_idle_is_not_noticed(str
         chaos.script = closes
         for _ in range(3):
             check(await client.post(PATH, json=chat(stream=stream)), Says("!"), stream=stream)
-            await chaos.settled()
+            await chaos.wait_for_connections()
         assert (chaos.hits, chaos.connections) == (3, 3)
 
 
@@ -218,7 +218,7 @@ async def test_a_silent_upstream_leaves_another_one_to_answer(stream):
         async with adapter(Named(first), fallback_upstreams=(other,), **LIMITS) as client:
             response = await client.post(PATH, json=chat(stream=stream))
             check(response, Says("!"), stream=stream)
-            await silent.settled()
+            await silent.wait_for_connections()
         assert (silent.hits, good.hits) == (1, 1)
         assert response.headers["x-adapter-upstream"] == "other"
         assert good.exchanges[0].fields["x-goog-api-key"] == "other"
@@ -232,7 +232,7 @@ async def test_a_refusal_that_comes_before_the_body_was_sent_is_that_refusal(str
 
         async def script(exchange):
             await refusal(exchange)
-            await exchange.gone()
+            await exchange.wait_closed()
             return True
 
         chaos.script = script

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.faults.rows import CHAT, Row, called_out, post, refused, served
 from tests.support.raw import BODY, head, raw, request
-from tests.support.responses_socket import create, heard, socket
+from tests.support.responses_socket import create, receive_events, socket
 from tests.support.scripted import answer, chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -301,11 +301,11 @@ async def test_requests_in_a_websocket_are_held_like_others_and_given_back_when_
         async with socket(client) as connection:
             for _ in range(3):
                 await connection.send(text)
-            [event] = await heard(connection)
+            [event] = await receive_events(connection)
             assert (event["type"], event["status"], event["error"]["code"]) == ("error", 503, "overloaded")
             release.set()
             for _ in range(2):
-                assert (await heard(connection))[-1]["type"] == "response.completed"
+                assert (await receive_events(connection))[-1]["type"] == "response.completed"
             release.clear()
             await connection.send(text)
             await connection.send(text)

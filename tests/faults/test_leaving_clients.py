@@ -55,7 +55,7 @@ async def test_who_leaves_takes_the_call_to_gemini_along(waits_for, how):
             if how == "resets":
                 connection.reset()
         async with asyncio.timeout(PATIENCE):
-            await chaos.settled()
+            await chaos.wait_for_connections()
         line = await logged(log)
         assert (" INFO " in line, " 499 " in line) == (True, True)
         figures = (await client.get("/metrics")).text
@@ -134,7 +134,7 @@ async def test_who_leaves_while_the_server_is_writing_ends_the_stream(how):
             if how == "resets":
                 connection.reset()
         async with asyncio.timeout(PATIENCE):
-            await chaos.settled()
+            await chaos.wait_for_connections()
         assert " 499 " in await logged(log)
         chaos.script = GOOD
         check_whole(await client.post(PATH, json=chat()), Whole("!"))
@@ -179,7 +179,7 @@ async def test_who_never_reads_is_left_after_a_while():
             async with asyncio.timeout(PATIENCE):
                 while not chaos.hits:
                     await asyncio.sleep(0.01)
-                await chaos.settled()
+                await chaos.wait_for_connections()
             assert " 499 " in await logged(log)
 
 
@@ -211,7 +211,7 @@ async def test_who_says_that_it_is_done_before_its_answer_has_left():
             connection.writer.write_eof()
             assert await connection.rest() == b""
         async with asyncio.timeout(PATIENCE):
-            await chaos.settled()
+            await chaos.wait_for_connections()
 
 
 async def test_requests_that_were_sent_together_do_not_outlive_their_client():
@@ -223,6 +223,6 @@ async def test_requests_that_were_sent_together_do_not_outlive_their_client():
             while not chaos.hits:
                 await asyncio.sleep(0.01)
         async with asyncio.timeout(PATIENCE):
-            await chaos.settled()
+            await chaos.wait_for_connections()
         await asyncio.sleep(0.1)
         assert chaos.hits == 1

@@ -16,7 +16,7 @@ import pytest
 from tests.support.guards import PATIENCE, until
 from tests.support.live import adapter
 from tests.support.paths import REPOSITORY
-from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, ended, events, until_under_way, workers_of
+from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, events, until_under_way, wait_for_exit, workers_of
 
 MODEL = "gemini-3.8-flash"
 PATH = "/v1/chat/completions"
@@ -58,7 +58,7 @@ async def test_a_second_sigterm_ends_the_grace_period_and_clients_are_told(tmp_p
             assert events(text)[-1]["error"]["code"] == "shutting_down"
             for status, text in others:
                 assert (status, json.loads(text)["error"]["code"]) == (503, "shutting_down")
-        assert await ended(live.process) in (0, -signal.SIGTERM)
+        assert await wait_for_exit(live.process) in (0, -signal.SIGTERM)
         lines = path.read_text().splitlines()
         assert [line.endswith(" shutting_down") for line in lines if PATH in line] == [True] * 3
 
@@ -74,7 +74,7 @@ async def test_of_two_workers_none_is_hurried_by_the_second_sigterm_that_its_par
             status, text = await stream
             assert status == 200
             assert text.endswith("data: [DONE]\n\n")
-        assert await ended(live.process) in (0, -signal.SIGTERM)
+        assert await wait_for_exit(live.process) in (0, -signal.SIGTERM)
 
 
 def accepts(live):
@@ -97,7 +97,7 @@ async def test_connections_are_refused_as_soon_as_no_worker_takes_them(tmp_path)
                 os.kill(pid, signal.SIGKILL)
             with pytest.raises(httpx2.TransportError):
                 await stream
-        assert await ended(live.process) in (0, -signal.SIGTERM)
+        assert await wait_for_exit(live.process) in (0, -signal.SIGTERM)
 
 
 async def test_a_killed_process_leaves_a_store_from_which_the_next_one_goes_on(tmp_path):
@@ -109,7 +109,7 @@ async def test_a_killed_process_leaves_a_store_from_which_the_next_one_goes_on(t
             asking = asked | {"tool_choice": "required"}
             message = (await client.post(PATH, json=asking)).json()["choices"][0]["message"]
             live.process.kill()
-            await ended(live.process)
+            await wait_for_exit(live.process)
             with pytest.raises(httpx2.TransportError):
                 await stream
     call = message["tool_calls"][0]

@@ -23,7 +23,7 @@ from tests.faults.upstreams import (
 from tests.support.chaos import running
 from tests.support.circuits import still_circuits
 from tests.support.guards import PATIENCE
-from tests.support.responses_socket import create, heard, socket
+from tests.support.responses_socket import create, receive_events, socket
 from tests.support.scripted import adapter, chat
 
 BUSY = http_error(503, "UNAVAILABLE")
@@ -173,7 +173,7 @@ async def test_what_waits_on_a_websocket_is_counted_and_forgotten_with_it():
                 await connection.send(create("x" * 400_000))
             for _ in range(2):
                 await connection.send(create("x" * 400_000, stream_id="other"))
-            told = await heard(connection)
+            told = await receive_events(connection)
             assert (told[-1]["type"], told[-1]["error"]["code"]) == ("error", "overloaded")
             while not chaos.hits:
                 await asyncio.sleep(0.01)
@@ -182,7 +182,7 @@ async def test_what_waits_on_a_websocket_is_counted_and_forgotten_with_it():
             while chaos.hits < 2:
                 await asyncio.sleep(0.01)
         async with asyncio.timeout(PATIENCE):
-            await chaos.settled()
+            await chaos.wait_for_connections()
         chaos.script = GOOD
         body = json.dumps(chat("x" * 400_000)).encode()
         answers = await asyncio.gather(*(client.post(PATH, content=body) for _ in range(2)))

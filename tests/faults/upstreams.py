@@ -50,7 +50,7 @@ def says(*pieces, then="close", pause=0.0):
             await asyncio.sleep(0.05)
             exchange.reset()
         elif then == "hang":
-            await exchange.gone()
+            await exchange.wait_closed()
         return then != "keep"
 
     return play

@@ -16,11 +16,11 @@ from adapter.server.routes import ENDPOINTS
 from adapter.settings import Settings
 from adapter.translate.core.notes import Rejected
 from adapter.wire.base import Wire
-from tests.support.figures import settled, total
+from tests.support.figures import total, wait_until_idle
 from tests.support.guards import until
 from tests.support.request_lines import Lines
 from tests.support.scripted import adapter, scripted
-from tests.support.spans import ended
+from tests.support.spans import wait_for_span
 
 PATH = "/v1/toys/{toy}/wind_up"
 
@@ -116,10 +116,10 @@ async def test_log_figures_and_page_know_it_without_its_parameters():
     lines = Lines()
     async with toys(lines, metrics=True, inspector=True) as client:
         await client.post("/v1/toys/secret-name/wind_up", json={})
-        await until(lambda: lines.told)
-        found = await settled(client)
+        await until(lambda: lines.summaries)
+        found = await wait_until_idle(client)
         [row] = (await client.get("/inspector/exchanges")).json()["exchanges"]
-    assert lines.told == [(PATH, 200, "complete", "")]
+    assert lines.summaries == [(PATH, 200, "complete", "")]
     assert total(found, "adapter_requests_total", endpoint="toys") == 1
     assert (row["path"], row["model"]) == (PATH, "toy-model")
 
@@ -127,7 +127,7 @@ async def test_log_figures_and_page_know_it_without_its_parameters():
 async def test_its_span_has_its_path_without_its_parameters(spans):
     async with toys(traces=True) as client:
         assert (await client.post("/v1/toys/secret-name/wind_up", json={})).status_code == 200
-        span = await ended(spans, f"POST {PATH}")
+        span = await wait_for_span(spans, f"POST {PATH}")
     assert span.attributes["http.route"] == PATH
     assert "secret-name" not in span.to_json()
 
@@ -193,12 +193,12 @@ async def test_what_is_not_served_says_what_to_use():
             await client.request(method, "/v1/dolls/one/two", content=b"x" * 100_000)
             for method in ("POST", "GET", "PUT")
         ]
-        found = await settled(client)
+        found = await wait_until_idle(client)
     for answer in answers:
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (404, "unsupported_endpoint")
         assert error["message"].startswith("Dolls are not served here: use toys. Asked for: ")
-    assert {path for path, *_ in lines.told} == {"/v1/dolls/{rest}"}
+    assert {path for path, *_ in lines.summaries} == {"/v1/dolls/{rest}"}
     assert total(found, "adapter_requests_total", endpoint="dolls") == 3
 
 

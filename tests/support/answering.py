@@ -51,14 +51,14 @@ def answer(*parts: Any, finish: str | None = "STOP", **candidate: Any) -> Object
     return {"candidates": [said | ended], "usageMetadata": usage, "modelVersion": "asked"}
 
 
-def whole(body: Object, at: Context | None = None) -> tuple[Object, list[Note], list[Issued]]:
+def translate_answer(body: Object, at: Context | None = None) -> tuple[Object, list[Note], list[Issued]]:
     """Return the completion as the client sees it, the notes, the signatures to store."""
     response, unknown = read(body)
     completion, notes, issued = from_gemini(response, at or context(), STAMP, unknown)
     return json.loads(encode(completion)), notes, issued
 
 
-def streamed(events: list[Object], at: Context | None = None) -> tuple[list[Object], list[Note], list[Issued]]:
+def stream_answer(events: list[Object], at: Context | None = None) -> tuple[list[Object], list[Note], list[Issued]]:
     """Return the chunks as the client sees them, the notes, the signatures to store."""
     machine = ChatStream(at or context(), STAMP)
     chunks = []
@@ -72,7 +72,7 @@ def streamed(events: list[Object], at: Context | None = None) -> tuple[list[Obje
 
 def message(body: Object, at: Context | None = None) -> Object:
     """Return the first choice's message of a whole answer."""
-    found: Object = whole(body, at)[0]["choices"][0]["message"]
+    found: Object = translate_answer(body, at)[0]["choices"][0]["message"]
     return found
 
 

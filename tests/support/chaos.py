@@ -55,7 +55,7 @@ class Exchange(NamedTuple):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
-    async def gone(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the other side has closed."""
         try:
             while await self.reader.read(65536):
@@ -87,7 +87,7 @@ class Chaos:
         """The number of requests."""
         return len(self.exchanges)
 
-    async def settled(self, open_connections: int = 0) -> None:
+    async def wait_for_connections(self, open_connections: int = 0) -> None:
         """Wait until so many connections are open."""
         async with self.changed:
             await self.changed.wait_for(lambda: self.open == open_connections)

@@ -134,13 +134,13 @@ def contract() -> dict[str, object]:
         }
 
 
-def extended(old: Any, new: Any) -> Any:
+def add_new_entries(old: Any, new: Any) -> Any:
     """Return the old contract with the new entries; changed and removed entries stay as they were."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return old
-    return old | {name: extended(old[name], value) if name in old else value for name, value in new.items()}
+    return old | {name: add_new_entries(old[name], value) if name in old else value for name, value in new.items()}
 
 
-def written(value: object) -> str:
+def to_text(value: object) -> str:
     """Return the contract as the text of a file."""
     return json.dumps(value, indent=2, sort_keys=True) + "\n"

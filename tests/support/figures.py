@@ -26,7 +26,7 @@ def total(found: Figures, name: str, **labels: object) -> float:
     return sum(value for (sample, *rest), value in found.items() if sample == name and wanted <= set(rest))
 
 
-async def settled(client: httpx2.AsyncClient) -> Figures:
+async def wait_until_idle(client: httpx2.AsyncClient) -> Figures:
     """Return the metrics once no request runs."""
     async with asyncio.timeout(PATIENCE):
         while (found := figures((await client.get("/metrics")).text))["adapter_running",]:

@@ -38,7 +38,7 @@ def assistant(**fields: Any) -> dict[str, Any]:
     return {"role": "assistant", "content": None, **fields}
 
 
-def called(calls: list[Any], results: list[Any]) -> dict[str, Any]:
+def chat_with_calls(calls: list[Any], results: list[Any]) -> dict[str, Any]:
     return chat([USER, assistant(tool_calls=calls), *results])
 
 
@@ -50,7 +50,7 @@ def properties(n: int, **schema: Any) -> dict[str, Any]:
     return {"type": "object", "properties": {f"p{i}": {"type": "string", **schema} for i in range(n)}}
 
 
-def numbered(n: int) -> dict[str, int]:
+def numbered_members(n: int) -> dict[str, int]:
     return {f"k{i}": i for i in range(n)}
 
 
@@ -82,7 +82,7 @@ def schema(**keywords: Any) -> dict[str, Any]:
     return chat([USER], tools=[tool(keywords)])
 
 
-def allowed(n: int) -> dict[str, Any]:
+def chat_with_allowed_tools(n: int) -> dict[str, Any]:
     one = {"type": "function", "function": {"name": "f0"}}
     choice = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [one] * n}}
     return chat([USER], tools=[tool(properties(1))], tool_choice=choice)
@@ -104,11 +104,11 @@ def outputs_of_responses(n: int) -> list[Any]:
     return [item("function_call_output", call_id=f"c{i}", output="done") for i in range(n)]
 
 
-def reasoned(n: int) -> dict[str, Any]:
+def assistant_with_reasoning(n: int) -> dict[str, Any]:
     return assistant(tool_calls=calls(n), reasoning_details=details(n))
 
 
-def carrying(n: int) -> dict[str, Any]:
+def assistant_with_parts(n: int) -> dict[str, Any]:
     """Return an answer with its own parts, its calls in another order."""
     parts = [{"functionCall": {"name": "f", "args": {"a": i}}} for i in range(n)]
     carried = [call(i, json.dumps({"a": i})) for i in reversed(range(n))]
@@ -116,7 +116,7 @@ def carrying(n: int) -> dict[str, Any]:
 
 
 def numbered_text(n: int) -> str:
-    return json.dumps(numbered(n))
+    return json.dumps(numbered_members(n))
 
 
 def lists_text(n: int) -> str:
@@ -150,25 +150,30 @@ KINDS = [
     Kind("parts", CHAT, lambda n: chat([{**USER, "content": [PART] * n}]), 900_000),
     Kind("images", CHAT, lambda n: chat([{**USER, "content": [IMAGE] * n}]), 300_000),
     Kind("generated images", CHAT, lambda n: chat([USER, assistant(images=[IMAGE] * n), USER]), 300_000),
-    Kind("calls of one message", CHAT, lambda n: called(calls(n), []), 250_000),
-    Kind("calls and results", CHAT, lambda n: called(calls(n), results(n)), 150_000),
-    Kind("results backwards", CHAT, lambda n: called(calls(n), results(n)[::-1]), 150_000),
-    Kind("results without ids", CHAT, lambda n: called(calls(n), results(n, tool_call_id=None)), 150_000),
+    Kind("calls of one message", CHAT, lambda n: chat_with_calls(calls(n), []), 250_000),
+    Kind("calls and results", CHAT, lambda n: chat_with_calls(calls(n), results(n)), 150_000),
+    Kind("results backwards", CHAT, lambda n: chat_with_calls(calls(n), results(n)[::-1]), 150_000),
+    Kind("results without ids", CHAT, lambda n: chat_with_calls(calls(n), results(n, tool_call_id=None)), 150_000),
     Kind("results of no call", CHAT, lambda n: chat([USER, *results(n)]), 400_000),
     Kind("steps of a tool loop", CHAT, lambda n: chat([USER, *loop(n)]), 150_000),
-    Kind("equal calls", CHAT, lambda n: called([call(0)] * n, [result(0)] * n), 150_000),
-    Kind("reasoning details", CHAT, lambda n: chat([USER, reasoned(n)]), 100_000),
-    Kind("carried parts", CHAT, lambda n: chat([USER, carrying(n)]), 100_000),
-    Kind("keys of arguments", CHAT, lambda n: called([call(0, numbered_text(n))], [result(0)]), 1_200_000),
-    Kind("many arguments", CHAT, lambda n: called([call(i, numbered_text(400)) for i in range(n // 100)], []), 400_000),
-    Kind("keys of a result", CHAT, lambda n: called([call(0)], [result(0, numbered_text(n))]), 1_500_000),
-    Kind("lists in a result", CHAT, lambda n: called([call(0)], [result(0, lists_text(n))]), 6 * MILLION),
-    Kind("unknown fields", CHAT, lambda n: chat([USER], **numbered(n)), 1_500_000),
-    Kind("unknown fields of a message", CHAT, lambda n: chat([{**USER, **numbered(n)}]), 1_500_000),
+    Kind("equal calls", CHAT, lambda n: chat_with_calls([call(0)] * n, [result(0)] * n), 150_000),
+    Kind("reasoning details", CHAT, lambda n: chat([USER, assistant_with_reasoning(n)]), 100_000),
+    Kind("carried parts", CHAT, lambda n: chat([USER, assistant_with_parts(n)]), 100_000),
+    Kind("keys of arguments", CHAT, lambda n: chat_with_calls([call(0, numbered_text(n))], [result(0)]), 1_200_000),
+    Kind(
+        "many arguments",
+        CHAT,
+        lambda n: chat_with_calls([call(i, numbered_text(400)) for i in range(n // 100)], []),
+        400_000,
+    ),
+    Kind("keys of a result", CHAT, lambda n: chat_with_calls([call(0)], [result(0, numbered_text(n))]), 1_500_000),
+    Kind("lists in a result", CHAT, lambda n: chat_with_calls([call(0)], [result(0, lists_text(n))]), 6 * MILLION),
+    Kind("unknown fields", CHAT, lambda n: chat([USER], **numbered_members(n)), 1_500_000),
+    Kind("unknown fields of a message", CHAT, lambda n: chat([{**USER, **numbered_members(n)}]), 1_500_000),
     Kind("unknown fields of messages", CHAT, lambda n: chat([{**USER, "x": 1}] * n), 600_000),
-    Kind("Google's fields", CHAT, lambda n: chat([USER], extra_body={"google": numbered(n)}), 1_500_000),
-    Kind("Google's labels", CHAT, lambda n: chat([USER], google={"labels": numbered(n)}), 1_500_000),
-    Kind("tags", CHAT, lambda n: chat([USER], metadata=numbered(n)), 1_500_000),
+    Kind("Google's fields", CHAT, lambda n: chat([USER], extra_body={"google": numbered_members(n)}), 1_500_000),
+    Kind("Google's labels", CHAT, lambda n: chat([USER], google={"labels": numbered_members(n)}), 1_500_000),
+    Kind("tags", CHAT, lambda n: chat([USER], metadata=numbered_members(n)), 1_500_000),
     Kind("stop sequences", CHAT, lambda n: chat([USER], stop=["a"] * n), 6 * MILLION),
     Kind("modalities", CHAT, lambda n: chat([USER], modalities=["text"] * n), 3 * MILLION),
     Kind("tools", CHAT, lambda n: chat([USER], tools=[tool(properties(1), i) for i in range(n)]), 200_000),
@@ -178,7 +183,7 @@ KINDS = [
     Kind("values of an enum", CHAT, lambda n: schema(type="string", enum=names(n)), 2 * MILLION),
     Kind("required names", CHAT, lambda n: schema(**properties(1), required=names(n)), 2 * MILLION),
     Kind("branches", CHAT, lambda n: schema(anyOf=[{"type": "string"}] * n), MILLION),
-    Kind("allowed tools", CHAT, allowed, 500_000),
+    Kind("allowed tools", CHAT, chat_with_allowed_tools, 500_000),
     Kind("items", RESPONSES, lambda n: response([USER] * n), 700_000),
     Kind("calls in a row", RESPONSES, lambda n: response([USER, *calls_of_responses(n)]), 300_000),
     Kind(

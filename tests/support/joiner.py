@@ -86,7 +86,7 @@ def _check_once(deltas: list[Object]) -> None:
     assert [name for sound in sounds for name in ("id", "expires_at") if name in sound] in ([], ["id", "expires_at"])
 
 
-def joined(chunks: list[Object]) -> Object:
+def join_chunks(chunks: list[Object]) -> Object:
     """Join the chunks into one answer, in the form of `comparable`."""
     return comparable(join(chunks))
 
@@ -103,13 +103,13 @@ def _choice(choice: Object) -> Object:
     said = {name: value for name, value in choice["message"].items() if value not in (None, "")}
     if "google" in said.get("extra_content", {}) and "parts" in said["extra_content"]["google"]:
         google = said["extra_content"]["google"]
-        said["extra_content"] = {"google": {**google, "parts": merged(google["parts"])}}
+        said["extra_content"] = {"google": {**google, "parts": merge_texts(google["parts"])}}
     for number, call in enumerate(said.get("tool_calls", [])):
         assert call.pop("index", number) == number
     return {**choice, "message": said}
 
 
-def merged(parts: list[Object]) -> list[Object]:
+def merge_texts(parts: list[Object]) -> list[Object]:
     """Parts with texts that follow one another as one, up to a signature."""
     result: list[Object] = []
     for part in parts:
@@ -121,10 +121,10 @@ def merged(parts: list[Object]) -> list[Object]:
     return result
 
 
-def kept(issued: Iterable[Issued]) -> Object:
+def last_records(issued: Iterable[Issued]) -> Object:
     """Return the last record for each key, which a store holds in the end."""
     return {
-        key: (record.value, record.id, record.origin, merged(json.loads(bytes(record.parts) or b"null") or []))
+        key: (record.value, record.id, record.origin, merge_texts(json.loads(bytes(record.parts) or b"null") or []))
         if present(record.parts)
         else (record.value, record.id, record.origin, None)
         for key, record, _ in issued

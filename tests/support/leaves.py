@@ -80,7 +80,7 @@ def bare(path: str) -> str:
     return _INDEX.sub("[]", path)
 
 
-def lost(
+def lost_leaves(
     value: Any, output: Output, notes: Iterable[Note], constant: Iterable[str], *, merged: bool = False
 ) -> list[str]:
     """Return the paths whose values are gone without a trace.
@@ -93,7 +93,7 @@ def lost(
     above = set(constant) | {_form(note.path, merged) for note in relevant if note.fate in _LOSSES}
     here = {_form(note.path, merged) for note in relevant}
     gone = [path for path, leaf in leaves(value) if not output.has(leaf)]
-    return sorted({bare(path) for path in gone if not any(_told(form, above, here) for form in (path, bare(path)))})
+    return sorted({bare(path) for path in gone if not any(_is_noted(form, above, here) for form in (path, bare(path)))})
 
 
 _LOSSES = (Fate.APPROXIMATED, Fate.DROPPED)
@@ -103,7 +103,7 @@ def _form(path: str, merged: bool) -> str:
     return bare(path) if merged or "[]" in path else path
 
 
-def _told(path: str, above: set[str], here: set[str]) -> bool:
+def _is_noted(path: str, above: set[str], here: set[str]) -> bool:
     return path in here or not above.isdisjoint(_above(path))
 
 

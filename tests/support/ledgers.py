@@ -28,7 +28,7 @@ def _settings_of(given: tuple[tuple[str, str], ...]) -> tuple[Settings, Catalogu
     return chosen, catalogue(chosen, TODAY)
 
 
-def unaccounted(told: dict[str, Any]) -> list[str]:
+def leaves_without_note(told: dict[str, Any]) -> list[str]:
     """Leaves of the body that no note's target is at or above."""
     targets = {target for note in told["notes"] for target in note["targets"]}
     found = []
@@ -45,4 +45,4 @@ def faults_of(told: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
         target for note in told["notes"] for target in note["targets"] if value_at(told["body"], target) is MISSING
     ]
     dropped = [note["path"] for note in told["notes"] if note["fate"] == Fate.DROPPED and note["targets"]]
-    return missing, dropped, unaccounted(told)
+    return missing, dropped, leaves_without_note(told)

@@ -14,6 +14,6 @@ class Lines:
         self.written.append(exchange)
 
     @property
-    def told(self) -> list[tuple[str, int, str, str | None]]:
+    def summaries(self) -> list[tuple[str, int, str, str | None]]:
         """Path, status, outcome and error of each line but the quiet ones."""
         return [(one.path, one.status, one.outcome, one.error) for one in self.written if not one.quiet]

@@ -26,15 +26,15 @@ STAMP = Stamp(seed="seed", id="resp_1", created=1_700_000_000, model="asked")
 FUNCTIONS = [{"type": "function", "name": name, "parameters": None, "strict": None} for name in ("f", "g")]
 
 
-def asked(**fields: Any) -> tuple[ResponsesRequest, dict[str, msgspec.Raw]]:
+def make_request(**fields: Any) -> tuple[ResponsesRequest, dict[str, msgspec.Raw]]:
     """Return a request and its unknown fields; functions f and g are declared."""
     body = {"model": "asked", "input": "hi", "tools": FUNCTIONS, **fields}
     return decode(json.dumps(body).encode(), ResponsesRequest)
 
 
-def viewed(**fields: Any) -> View:
+def make_view(**fields: Any) -> View:
     """Return the view of such a request."""
-    return responses.to_chat(*asked(**fields))
+    return responses.to_chat(*make_request(**fields))
 
 
 def context_of(view: View, *, options: Object | None = None, **capabilities: Any) -> Context:
@@ -60,7 +60,7 @@ def read(body: Object) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]
     return decode(json.dumps(body, indent=1).encode(), GenerateContentResponse)
 
 
-def whole(body: Object, view: View, **given: Any) -> tuple[Object, list[Note], list[Issued]]:
+def translate_answer(body: Object, view: View, **given: Any) -> tuple[Object, list[Note], list[Issued]]:
     """Return the response as the client sees it, the notes, the signatures to store."""
     answer, unknown = read(body)
     response, notes, issued = responses.from_gemini(answer, context_of(view, **given), STAMP, unknown, view)
@@ -69,7 +69,7 @@ def whole(body: Object, view: View, **given: Any) -> tuple[Object, list[Note], l
     return seen, notes, issued
 
 
-def streamed(events: list[Object], view: View, **given: Any) -> tuple[list[Object], list[Issued]]:
+def stream_response(events: list[Object], view: View, **given: Any) -> tuple[list[Object], list[Issued]]:
     """Return the events as the client sees them, and the signatures to store; every rule of streams is checked."""
     machine = responses.ResponseStream(STAMP, view).begin(context_of(view, **given), STAMP.model)
     told = [event for one in events for event in machine.feed(*read(one))] + machine.close()
@@ -82,7 +82,7 @@ def streamed(events: list[Object], view: View, **given: Any) -> tuple[list[Objec
     return seen, machine.take_issued()
 
 
-def said(*parts: Any, finish: str = "STOP", **candidate: Any) -> Object:
+def make_answer(*parts: Any, finish: str = "STOP", **candidate: Any) -> Object:
     """Return an answer of Gemini with one candidate."""
     content = {"role": "model", "parts": list(parts)}
     ended = {"finishReason": finish} if finish else {}

@@ -27,7 +27,7 @@ def create(text: Any = "hi", **fields: Any) -> str:
     return json.dumps({"type": "response.create", "model": "gemini-3.5-flash", "input": text, **fields})
 
 
-async def heard(connection: ClientConnection) -> list[dict[str, Any]]:
+async def receive_events(connection: ClientConnection) -> list[dict[str, Any]]:
     """Return the events up to the last one of a response."""
     events: list[dict[str, Any]] = []
     while not events or events[-1]["type"] not in LAST:

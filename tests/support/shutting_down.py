@@ -36,7 +36,7 @@ def events(text: str) -> list[Any]:
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
 
 
-def said(text: str) -> str:
+def text_of_stream(text: str) -> str:
     """Return the text of a stream."""
     return "".join(choice["delta"].get("content") or "" for event in events(text) for choice in event["choices"])
 
@@ -55,7 +55,7 @@ async def until_under_way(client: httpx2.AsyncClient, tasks: Collection[asyncio.
             await asyncio.sleep(0.02)
 
 
-async def ended(process: subprocess.Popen[Any]) -> int:
+async def wait_for_exit(process: subprocess.Popen[Any]) -> int:
     """Wait until a process has ended; return its exit code."""
     return await asyncio.to_thread(process.wait, PATIENCE)
 

@@ -17,13 +17,13 @@ def ask(text: Any = "hi", **fields: Any) -> Object:
     return {"model": "gemini-3.5-flash", "input": text, **fields}
 
 
-def said(response: Object) -> str:
+def text_of_response(response: Object) -> str:
     """Return the text of a response."""
     parts = [part for item in response["output"] if item["type"] == "message" for part in item["content"]]
     return "".join(part["text"] for part in parts)
 
 
-def told(text: str) -> list[Object]:
+def read_events(text: str) -> list[Object]:
     """Return the events of a stream, each under its own name."""
     found = [json.loads(payload) for payload in events_of(text)]
     names = [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event: ")]
@@ -42,7 +42,7 @@ def contents(seen: Seen) -> list[tuple[str, list[str | None]]]:
     return [(turn["role"], [part.get("text") for part in turn["parts"]]) for turn in seen.body["contents"]]
 
 
-async def ended(client: httpx2.AsyncClient, response_id: str) -> Object:
+async def wait_for_response(client: httpx2.AsyncClient, response_id: str) -> Object:
     """Wait until a response has ended, and return it."""
     async with asyncio.timeout(PATIENCE):
         while True:

@@ -13,11 +13,11 @@ TEXT = st.text(st.sampled_from('ab čž😀\n\u2028"\\'), min_size=1, max_size=1
 PIXEL = "iVBORw0KGgo="
 
 
-def signed(part: Object, signature: str) -> Object:
+def sign_part(part: Object, signature: str) -> Object:
     return {**part, "thoughtSignature": signature} if signature else part
 
 
-texts = st.builds(lambda text, signature: signed({"text": text}, signature), TEXT, SIGNATURE)
+texts = st.builds(lambda text, signature: sign_part({"text": text}, signature), TEXT, SIGNATURE)
 
 
 thoughts = st.builds(lambda text: {"text": text, "thought": True}, TEXT)
@@ -27,7 +27,7 @@ arguments = st.dictionaries(st.sampled_from("abc"), st.one_of(TEXT, st.integers(
 
 
 calls = st.builds(
-    lambda name, args, id_, signature: signed(
+    lambda name, args, id_, signature: sign_part(
         {"functionCall": {"name": name, **({"args": args} if args else {}), **({"id": id_} if id_ else {})}}, signature
     ),
     st.sampled_from(["f", "g", "not_declared"]),
@@ -38,7 +38,7 @@ calls = st.builds(
 
 
 images = st.builds(
-    lambda signature: signed({"inlineData": {"mimeType": "image/png", "data": PIXEL}}, signature), SIGNATURE
+    lambda signature: sign_part({"inlineData": {"mimeType": "image/png", "data": PIXEL}}, signature), SIGNATURE
 )
 
 
@@ -96,7 +96,7 @@ def candidates(draw: Any) -> list[Object]:
     ]
 
 
-def cut(draw: Any, part: Object) -> list[Object]:
+def cut_part(draw: Any, part: Object) -> list[Object]:
     """Cut one part into the pieces of a stream; the last one has its signature."""
     text = part.get("text")
     if not text or set(part) - {"text", "thought", "thoughtSignature"}:
@@ -106,7 +106,7 @@ def cut(draw: Any, part: Object) -> list[Object]:
     side = {"thought": True} if part.get("thought") else {}
     return [
         *({"text": piece, **side} for piece in pieces[:-1]),
-        signed({"text": pieces[-1], **side}, part.get("thoughtSignature", "")),
+        sign_part({"text": pieces[-1], **side}, part.get("thoughtSignature", "")),
     ]
 
 
@@ -121,7 +121,7 @@ def streams(draw: Any) -> tuple[Object, list[Object]]:
         end = {name: value for name, value in one.items() if name != "content"}
         queue: list[Object] = []
         for part in one["content"]["parts"]:
-            for piece in cut(draw, part):
+            for piece in cut_part(draw, part):
                 if queue and draw(st.booleans()):
                     queue[-1]["content"]["parts"].append(piece)
                 else:

@@ -442,14 +442,14 @@ async def live(request, chaos):
 async def test_leaving_a_stream_cuts_the_connection(live, chaos):
     async def script(exchange):
         await exchange.send(CHUNKED + chunk(sse(event("a"))))
-        await exchange.gone()
+        await exchange.wait_closed()
         return True
 
     chaos.script = script
     replies = await live.stream("m", ASKED, ANYONE)
     assert texts([await replies.next()]) == ["a"]
     await replies.aclose()
-    await chaos.settled()
+    await chaos.wait_for_connections()
 
 
 @pytest.mark.faults
@@ -461,7 +461,7 @@ async def test_cancelling_a_stream_cuts_the_connection(live, chaos, began):
         await exchange.send(CHUNKED + (chunk(sse(event("a"))) if began else b""))
         if not began:
             waiting.set()
-        await exchange.gone()
+        await exchange.wait_closed()
         return True
 
     async def consume():
@@ -475,7 +475,7 @@ async def test_cancelling_a_stream_cuts_the_connection(live, chaos, began):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await chaos.settled()
+    await chaos.wait_for_connections()
 
 
 @pytest.mark.faults

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.guards import PATIENCE
 from tests.support.scripted import adapter, answer, frame, scripted
-from tests.support.stateful import PATH, ask, said, told
+from tests.support.stateful import PATH, ask, read_events, text_of_response
 
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
 
@@ -22,7 +22,7 @@ async def test_a_whole_answer_tells_of_itself_in_its_headers():
     async with scripted(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(user="me", temperature=0.5))
     body = response.json()
-    assert said(body) == "Hello"
+    assert text_of_response(body) == "Hello"
     assert (body["object"], body["status"], body["temperature"]) == ("response", "completed", 0.5)
     assert response.headers["x-adapter-notes"] == "cosmetic=1; user-not-sent"
     assert response.headers["x-adapter-model"] == "gemini-3.5-flash"
@@ -38,13 +38,13 @@ async def test_the_same_routes_serve_without_v1():
 async def test_a_stream_names_each_event_and_ends_with_done():
     async with scripted(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(stream=True))
-    events = told(response.text)
+    events = read_events(response.text)
     assert response.headers["content-type"].startswith("text/event-stream")
     assert response.text.endswith("data: [DONE]\n\n")
     assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1]["type"] == "response.completed"
-    assert said(events[-1]["response"]) == "Hello"
+    assert text_of_response(events[-1]["response"]) == "Hello"
 
 
 async def test_the_first_event_leaves_before_gemini_has_said_everything():
@@ -87,7 +87,7 @@ async def test_a_late_failure_is_a_failed_response_that_can_be_read_again():
 
     async with scripted(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(stream=True))
-        last = told(response.text)[-1]
+        last = read_events(response.text)[-1]
         kept = (await client.get(f"{PATH}/{last['response']['id']}")).json()
     assert response.status_code == 200
     assert (last["type"], last["response"]["status"]) == ("response.failed", "failed")
@@ -102,7 +102,7 @@ async def test_a_stream_without_a_finish_is_a_failed_response():
 
     async with scripted(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(stream=True))
-    assert told(response.text)[-1]["type"] == "response.failed"
+    assert read_events(response.text)[-1]["type"] == "response.failed"
 
 
 async def test_a_silent_stream_is_kept_alive_by_comments_whatever_heartbeats_are():
@@ -123,7 +123,7 @@ async def test_a_silent_stream_is_kept_alive_by_comments_whatever_heartbeats_are
             text += piece
             begun.set()
     assert text.startswith(": keep-alive\n\n")
-    assert told(text)[0]["type"] == "response.created"
+    assert read_events(text)[0]["type"] == "response.created"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -150,7 +150,7 @@ async def test_the_whole_ledger_comes_in_the_body_on_request(stream):
     async with scripted(says_hello) as upstream, adapter(upstream) as client:
         headers = {"x-adapter-notes": "full"}
         response = await client.post(PATH, json=ask(user="me", stream=stream), headers=headers)
-        body = told(response.text)[-1]["response"] if stream else response.json()
+        body = read_events(response.text)[-1]["response"] if stream else response.json()
         kept = (await client.get(f"{PATH}/{body['id']}")).json()
     notes = body["extra_content"]["adapter"]["notes"]
     assert [note["fate"] for note in notes if note["path"] == "user"] == ["dropped"]
@@ -210,7 +210,7 @@ async def test_a_malformed_call_is_asked_for_once_more_where_the_operator_wants_
 
     async with scripted(script) as upstream, adapter(upstream, retry_malformed=True) as client:
         response = await client.post(PATH, json=ask(tools=[TOOL]))
-    assert said(response.json()) == "Hello"
+    assert text_of_response(response.json()) == "Hello"
     assert len(upstream.seen) == 2
 
 

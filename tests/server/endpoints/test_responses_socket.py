@@ -12,9 +12,9 @@ from adapter.server.limits.access import Access
 from adapter.settings import Settings
 from tests.support.guards import PATIENCE
 from tests.support.raw import raw, upgrade
-from tests.support.responses_socket import create, heard, socket
+from tests.support.responses_socket import create, receive_events, socket
 from tests.support.scripted import adapter, answer, frame, scripted
-from tests.support.stateful import contents, said
+from tests.support.stateful import contents, text_of_response
 
 HANDSHAKE = upgrade()
 
@@ -26,13 +26,13 @@ async def counts(call):
 async def test_one_response_after_the_other_on_one_connection():
     async with scripted(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
         await connection.send(create("first"))
-        first = await heard(connection)
+        first = await receive_events(connection)
         await connection.send(create("second", previous_response_id=first[-1]["response"]["id"]).encode())
-        second = await heard(connection)
+        second = await receive_events(connection)
         kept = (await client.get(f"/v1/responses/{first[-1]['response']['id']}")).json()
     assert [event["type"] for event in first[:2]] == ["response.created", "response.in_progress"]
     assert [event["sequence_number"] for event in second] == list(range(len(second)))
-    assert said(second[-1]["response"]) == "answer 2"
+    assert text_of_response(second[-1]["response"]) == "answer 2"
     assert kept == first[-1]["response"]
     assert contents(upstream.seen[1]) == [("user", ["first"]), ("model", ["answer 1"]), ("user", ["second"])]
 
@@ -41,13 +41,13 @@ async def test_a_connection_remembers_what_is_not_stored():
     async with scripted(counts) as upstream, adapter(upstream) as client:
         async with socket(client) as connection:
             await connection.send(create("first", store=False))
-            first = (await heard(connection))[-1]["response"]
+            first = (await receive_events(connection))[-1]["response"]
             await connection.send(create("second", store=False, previous_response_id=first["id"]))
-            second = (await heard(connection))[-1]["response"]
+            second = (await receive_events(connection))[-1]["response"]
         kept = await client.get(f"/v1/responses/{first['id']}")
         async with socket(client) as connection:
             await connection.send(create("third", previous_response_id=second["id"]))
-            lost = (await heard(connection))[-1]
+            lost = (await receive_events(connection))[-1]
     assert contents(upstream.seen[1]) == [("user", ["first"]), ("model", ["answer 1"]), ("user", ["second"])]
     assert kept.status_code == 404
     assert (lost["type"], lost["error"]["code"]) == ("error", "previous_response_not_found")
@@ -56,9 +56,9 @@ async def test_a_connection_remembers_what_is_not_stored():
 async def test_what_is_prepared_without_an_answer_is_there_for_the_next_response():
     async with scripted(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
         await connection.send(create("first", generate=False))
-        prepared = await heard(connection)
+        prepared = await receive_events(connection)
         await connection.send(create("second", previous_response_id=prepared[-1]["response"]["id"]))
-        await heard(connection)
+        await receive_events(connection)
     assert [event["type"] for event in prepared] == ["response.created", "response.in_progress", "response.completed"]
     assert prepared[-1]["response"]["output"] == []
     assert len(upstream.seen) == 1
@@ -76,9 +76,9 @@ async def test_lanes_run_beside_each_other():
     async with scripted(script) as upstream, adapter(upstream) as client, socket(client) as connection:
         await connection.send(create("slow", stream_id="a"))
         await connection.send(create("quick", stream_id="b"))
-        quick = await heard(connection)
+        quick = await receive_events(connection)
         go_on.set()
-        slow = await heard(connection)
+        slow = await receive_events(connection)
     assert {event["stream_id"] for event in quick} == {"b"}
     assert {event["stream_id"] for event in slow} == {"a"}
 
@@ -99,11 +99,11 @@ async def test_responses_of_a_connection_take_places_like_other_requests():
         while not upstream.seen:
             await asyncio.sleep(0.01)
         await connection.send(create("one too many", stream_id="b"))
-        refused = [event for event in await heard(connection) if event["stream_id"] == "b"]
+        refused = [event for event in await receive_events(connection) if event["stream_id"] == "b"]
         go_on.set()
-        answered = await heard(connection)
+        answered = await receive_events(connection)
         await connection.send(create("afterwards", stream_id="b"))
-        after = await heard(connection)
+        after = await receive_events(connection)
     assert [(event["type"], event["status"], event["error"]["code"]) for event in refused] == [
         ("error", 503, "overloaded")
     ]
@@ -125,7 +125,7 @@ async def test_errors_leave_the_connection_open():
         ends = []
         for message in ("{", "{}", create(background=True), create([{"role": "x"}]), *[create()] * 3):
             await connection.send(message)
-            ends.append((await heard(connection))[-1])
+            ends.append((await receive_events(connection))[-1])
     assert [(end["type"], end.get("status")) for end in ends] == [
         *[("error", 400)] * 4,
         ("error", 429),
@@ -141,7 +141,7 @@ async def test_steering_is_refused_with_the_input():
     async with scripted(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
         steer = {"type": "response.steer", "input": "left", "previous_response_id": "resp_1"}
         await connection.send(json.dumps(steer))
-        failed = (await heard(connection))[-1]
+        failed = (await receive_events(connection))[-1]
     assert failed["error"]["code"] == "steering_not_supported"
     assert failed["steer"] == {"input": "left", "previous_response_id": "resp_1"}
 
@@ -166,10 +166,10 @@ async def test_lanes_and_what_waits_in_them_are_bounded():
     async with scripted(script) as upstream, adapter(upstream) as client, socket(client) as connection:
         for lane in range(9):
             await connection.send(create(stream_id=str(lane)))
-        refused = [(await heard(connection))[-1]]
+        refused = [(await receive_events(connection))[-1]]
         for _ in range(18):
             await connection.send(create(stream_id="0"))
-        refused.append((await heard(connection))[-1])
+        refused.append((await receive_events(connection))[-1])
     assert [end["error"]["param"] for end in refused] == ["stream_id", "stream_id"]
 
 
@@ -182,7 +182,7 @@ async def test_a_connection_needs_a_key(headers, status):
         if status is None:
             async with socket(client, additional_headers=headers) as connection:
                 await connection.send(create())
-                assert (await heard(connection))[-1]["type"] == "response.completed"
+                assert (await receive_events(connection))[-1]["type"] == "response.completed"
         else:
             with pytest.raises(InvalidStatus) as caught:
                 async with socket(client, additional_headers=headers):
@@ -210,7 +210,7 @@ async def test_exchanges_are_recorded_for_the_page():
     async with scripted(counts) as upstream, adapter(upstream, inspector=True) as client:
         async with socket(client) as connection:
             await connection.send(create())
-            await heard(connection)
+            await receive_events(connection)
         rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
     assert [(row["path"], row["status"]) for row in rows] == [("/v1/responses", 200)]
 
@@ -225,7 +225,7 @@ async def test_so_many_connections_are_open_at_once_and_one_that_closes_makes_pl
         assert json.loads(refused.value.response.body)["error"]["code"] == "overloaded"
         async with socket(client) as connection:
             await connection.send(create())
-            assert (await heard(connection))[-1]["type"] == "response.completed"
+            assert (await receive_events(connection))[-1]["type"] == "response.completed"
 
 
 async def test_what_connections_remember_is_counted_and_forgotten_where_there_is_no_room():
@@ -236,9 +236,9 @@ async def test_what_connections_remember_is_counted_and_forgotten_where_there_is
         one, other = [await stack.enter_async_context(socket(client)) for _ in range(2)]
         for connection, size, is_known in ((one, 150_000, True), (other, 150_000, False), (other, 50_000, True)):
             await connection.send(create("x" * size, store=False))
-            made = (await heard(connection))[-1]["response"]["id"]
+            made = (await receive_events(connection))[-1]["response"]["id"]
             await connection.send(create("more", store=False, previous_response_id=made))
-            assert ((await heard(connection))[-1]["type"] == "response.completed") is is_known
+            assert ((await receive_events(connection))[-1]["type"] == "response.completed") is is_known
 
 
 async def test_a_client_that_takes_nothing_holds_neither_its_place_nor_gemini():
@@ -263,7 +263,7 @@ async def test_a_client_that_takes_nothing_holds_neither_its_place_nor_gemini():
         upstream.gone.clear()
         async with socket(client) as other:
             await other.send(create())
-            assert (await heard(other))[-1]["type"] == "response.completed"
+            assert (await receive_events(other))[-1]["type"] == "response.completed"
         with suppress(ConnectionError):
             await asyncio.wait_for(connection.reader.read(), PATIENCE)
 
@@ -292,10 +292,10 @@ async def test_a_key_that_was_taken_back_opens_no_further_response(guard):
         socket(client, additional_headers=KEYED) as connection,
     ):
         await connection.send(create())
-        assert (await heard(connection))[-1]["type"] == "response.completed"
+        assert (await receive_events(connection))[-1]["type"] == "response.completed"
         guard().replace(TWO)
         await connection.send(create())
-        [error] = await heard(connection)
+        [error] = await receive_events(connection)
     assert (error["type"], error["status"], error["error"]["code"]) == ("error", 401, "invalid_api_key")
     assert len(upstream.seen) == 1
 
@@ -328,4 +328,4 @@ async def test_a_key_that_was_taken_back_follows_no_background_response(guard):
             ] != "completed":
                 await asyncio.sleep(0.05)
     assert b"after" not in seen
-    assert said(kept.json()) == "beforeafter"
+    assert text_of_response(kept.json()) == "beforeafter"

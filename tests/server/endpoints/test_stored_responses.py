@@ -8,7 +8,7 @@ import pytest
 from adapter.store import Document
 from adapter.store.documents.base import MemoryDocuments
 from tests.support.scripted import adapter, answer, scripted
-from tests.support.stateful import PATH, ask, contents, said, told
+from tests.support.stateful import PATH, ask, contents, read_events, text_of_response
 
 CONVERSATIONS = "/v1/conversations"
 CALL = {"functionCall": {"name": "f", "args": {}, "id": "g1"}, "thoughtSignature": "U0lH"}
@@ -25,7 +25,7 @@ async def make(client, text="hi", **fields):
     """A response."""
     response = await client.post(PATH, json=ask(text, **fields))
     assert response.status_code == 200, response.text
-    return told(response.text)[-1]["response"] if fields.get("stream") else response.json()
+    return read_events(response.text)[-1]["response"] if fields.get("stream") else response.json()
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -152,7 +152,7 @@ async def test_strict_mode_lets_a_chain_leave_its_own_thoughts_behind():
         one = await make(client, "first", reasoning={"summary": "auto"})
         two = await make(client, "second", previous_response_id=one["id"])
     assert [item["type"] for item in one["output"]] == ["reasoning", "message"]
-    assert said(two) == "ok"
+    assert text_of_response(two) == "ok"
 
 
 async def test_a_conversation_is_only_read_where_nothing_is_to_be_stored():
@@ -521,7 +521,7 @@ async def test_stored_responses_are_bounded_in_number(tmp_path):
         made = [await make(client) for _ in range(3)]
         found = [(await client.get(f"{PATH}/{one['id']}")).status_code for one in made]
     assert found == [404, 200, 200]
-    assert said(made[2]) == "answer 3"
+    assert text_of_response(made[2]) == "answer 3"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -536,7 +536,7 @@ async def test_numbers_beyond_a_doubles_range_are_stored_as_they_came(stream):
     async with scripted(script) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, content=body, headers={"content-type": "application/json"})
         assert got.status_code == 200, got.text
-        made = told(got.text)[-1]["response"] if stream else got.json()
+        made = read_events(got.text)[-1]["response"] if stream else got.json()
         items = await client.get(f"{PATH}/{made['id']}/input_items")
         follows = f'{body[:-1]}, "previous_response_id": "{made["id"]}"}}'
         again = await client.post(PATH, content=follows, headers={"content-type": "application/json"})

@@ -11,7 +11,17 @@ import pytest
 
 from tests.support.guards import PATIENCE, until
 from tests.support.live import adapter
-from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, ended, events, said, until_under_way, workers_of
+from tests.support.shutting_down import (
+    HANGING,
+    SILENT,
+    SLOW,
+    chat,
+    events,
+    text_of_stream,
+    until_under_way,
+    wait_for_exit,
+    workers_of,
+)
 
 pytestmark = pytest.mark.faults
 
@@ -28,17 +38,17 @@ def serve(request, tmp_path):
 async def test_what_runs_when_the_signal_comes_is_answered_whole(serve):
     with serve(metrics="true") as live:
         async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
-            expected = said((await chat(client, SLOW, stream=True))[1])
+            expected = text_of_stream((await chat(client, SLOW, stream=True))[1])
             streams = [asyncio.create_task(chat(client, SLOW, stream=True)) for _ in range(10)]
             wholes = [asyncio.create_task(chat(client, SLOW)) for _ in range(5)]
             await until_under_way(client, [*streams, *wholes])
             live.process.send_signal(signal.SIGTERM)
             for status, text in await asyncio.gather(*streams):
                 assert status == 200
-                assert said(text) == expected
+                assert text_of_stream(text) == expected
                 assert text.endswith("data: [DONE]\n\n")
             assert [status for status, _ in await asyncio.gather(*wholes)] == [200] * 5
-        assert await ended(live.process) in (0, -signal.SIGTERM)
+        assert await wait_for_exit(live.process) in (0, -signal.SIGTERM)
 
 
 async def test_what_runs_longer_than_the_grace_period_ends_with_an_error(serve):
@@ -67,7 +77,7 @@ async def test_what_runs_longer_than_the_grace_period_ends_with_an_error(serve):
                 assert status == 503
                 assert json.loads(text)["error"]["code"] == "shutting_down"
             assert time.monotonic() - begun > 0.5
-        assert await ended(live.process) in (0, -signal.SIGTERM)
+        assert await wait_for_exit(live.process) in (0, -signal.SIGTERM)
 
 
 async def test_readiness_goes_first_and_requests_are_still_served(serve):
@@ -82,7 +92,7 @@ async def test_readiness_goes_first_and_requests_are_still_served(serve):
             assert (during.status_code, during.json()["status"]) == (503, "shutting down")
             assert (await client.get("/healthz")).status_code == 200
             assert (await chat(client, "gemini-3.8-flash"))[0] == 200
-        assert await ended(live.process) in (0, -signal.SIGTERM)
+        assert await wait_for_exit(live.process) in (0, -signal.SIGTERM)
         async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
             assert (await chat(client, "gemini-3.8-flash"))[0] == 0
 
@@ -96,7 +106,7 @@ async def test_a_second_interrupt_ends_it_at_once(tmp_path):
             await asyncio.sleep(0.5)
             assert live.process.poll() is None
             live.process.send_signal(signal.SIGINT)
-            await ended(live.process)
+            await wait_for_exit(live.process)
             with pytest.raises(httpx2.TransportError):
                 await stream
 

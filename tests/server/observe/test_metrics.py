@@ -9,7 +9,7 @@ import pytest
 
 from adapter.settings import SettingsError, load
 from tests.support.circuits import still_circuits
-from tests.support.figures import figures, settled, total
+from tests.support.figures import figures, total, wait_until_idle
 from tests.support.guards import PATIENCE
 from tests.support.live import bare_environment, free_port, wait_for
 from tests.support.paths import REPOSITORY
@@ -32,7 +32,7 @@ async def test_requests_tokens_notes_and_times_are_counted():
         await client.post("/v1/chat/completions", json=chat(stream=True))
         await client.post("/v1/responses", json={"model": MODEL, "input": "hi"})
         await client.post("/v1/chat/completions", json={"model": 5})
-        found = await settled(client)
+        found = await wait_until_idle(client)
     assert total(found, "adapter_requests_total", endpoint=CHAT, status=200, outcome="complete") == 2
     assert total(found, "adapter_requests_total", endpoint=CHAT, status=400, outcome="error") == 1
     assert total(found, "adapter_requests_total", endpoint="responses", status=200) == 1
@@ -62,7 +62,7 @@ async def test_every_kind_of_tokens_is_counted_once_also_where_events_repeat_the
     async with scripted(script) as upstream, adapter(upstream, metrics=True) as client:
         for stream in (True, False):
             await client.post("/v1/chat/completions", json=chat(stream=stream))
-        found = await settled(client)
+        found = await wait_until_idle(client)
     kinds = {
         kind: total(found, "adapter_tokens_total", kind=kind) for kind in ("input", "cached", "output", "reasoning")
     }
@@ -80,7 +80,7 @@ async def test_times_are_those_that_passed():
 
     async with scripted(script) as upstream, adapter(upstream, metrics=True) as client:
         await client.post("/v1/chat/completions", json=chat(stream=True))
-        found = await settled(client)
+        found = await wait_until_idle(client)
     first = total(found, "adapter_first_event_seconds_sum", model=MODEL)
     whole = total(found, "adapter_request_seconds_sum", model=MODEL, stream="True")
     assert 0.3 <= first <= whole
@@ -105,7 +105,7 @@ async def test_attempts_and_retries_are_counted_by_what_they_met():
     async with scripted(script) as upstream, adapter(upstream, metrics=True, retries=2, upstream_keys=keys) as client:
         assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
         assert (await client.post("/v1/chat/completions", json=chat())).status_code == 502
-        found = await settled(client)
+        found = await wait_until_idle(client)
     name = upstream.url.removeprefix("http://")
     attempts = {
         word: total(found, "adapter_attempts_total", upstream=name, outcome=word)
@@ -130,11 +130,11 @@ async def test_circuits_are_counted_while_they_are_open(monkeypatch):
     async with scripted(script) as upstream, adapter(upstream, metrics=True, circuit_pause=60.0) as client:
         for _ in range(20):
             await client.post("/v1/chat/completions", json=chat())
-        assert total(await settled(client), "adapter_open_circuits") == 1
+        assert total(await wait_until_idle(client), "adapter_open_circuits") == 1
         refused = await client.post("/v1/chat/completions", json=chat())
         move(60.0)
         again = await client.post("/v1/chat/completions", json=chat())
-        found = await settled(client)
+        found = await wait_until_idle(client)
     assert (refused.json()["error"]["code"], again.status_code) == ("circuit_open", 200)
     assert total(found, "adapter_open_circuits") == 0
     assert total(found, "adapter_attempts_total") == 21, "an open circuit sends nothing"
@@ -158,7 +158,7 @@ async def test_sources_of_signatures_are_counted():
         ]
         for _ in range(3):
             await client.post("/v1/chat/completions", json=chat(messages=turns, tools=tools))
-        found = await settled(client)
+        found = await wait_until_idle(client)
     assert total(found, "adapter_signatures_total", source="id") == 3
     assert total(found, "adapter_signatures_total") == 3
 
@@ -175,14 +175,14 @@ async def test_a_response_in_the_background_is_counted_when_it_has_ended_and_onc
     async with scripted(script) as upstream, adapter(upstream, metrics=True) as client:
         body = {"model": MODEL, "input": "hi", "background": True, "user": "me"}
         queued = (await client.post("/v1/responses", json=body)).json()
-        assert total(await settled(client), "adapter_tokens_total") == 0
+        assert total(await wait_until_idle(client), "adapter_tokens_total") == 0
         go_on.set()
         async with asyncio.timeout(PATIENCE):
-            while not total(found := await settled(client), "adapter_tokens_total"):
+            while not total(found := await wait_until_idle(client), "adapter_tokens_total"):
                 await asyncio.sleep(0.02)
             while (await client.get(f"/v1/responses/{queued['id']}")).json()["status"] != "completed":
                 await asyncio.sleep(0.02)
-        found = await settled(client)
+        found = await wait_until_idle(client)
     assert total(found, "adapter_tokens_total", kind="input", model=MODEL) == 3
     assert total(found, "adapter_notes_total", code="user-not-sent") == 1
     assert total(found, "adapter_requests_total", endpoint="responses", outcome="complete") >= 2

@@ -7,10 +7,10 @@ import httpx2
 import pytest
 
 from adapter.server.endpoints.chat import ChatWriter
-from tests.support.figures import settled, total
+from tests.support.figures import total, wait_until_idle
 from tests.support.guards import until
 from tests.support.request_lines import Lines
-from tests.support.responses_socket import create, heard, socket
+from tests.support.responses_socket import create, receive_events, socket
 from tests.support.scripted import Kept, adapter, answer, chat, frame, scripted
 
 CHAT = "/v1/chat/completions"
@@ -98,11 +98,11 @@ async def test_a_request_has_one_line_and_one_outcome(script, ask, line):
     ):
         client.headers["authorization"] = "Bearer k"
         await ask(client)
-        await until(lambda: lines.told)
-        found = await settled(client)
+        await until(lambda: lines.summaries)
+        found = await wait_until_idle(client)
     assert all(one.milliseconds > 0 for one in lines.written), "it knows how long it took"
     _path, status, outcome, _error = line
-    assert lines.told == [line]
+    assert lines.summaries == [line]
     assert total(found, "adapter_requests_total", status=status, outcome=outcome) == 1
     assert total(found, "adapter_requests_total") == 1
 
@@ -119,8 +119,8 @@ async def test_a_client_that_leaves_before_its_answer_has_a_line_too(stream):
             await asyncio.sleep(0.01)
         asking.cancel()
         await asyncio.wait([asking])
-        found = await settled(client)
-    assert lines.told == [(CHAT, 499, "gone", "")]
+        found = await wait_until_idle(client)
+    assert lines.summaries == [(CHAT, 499, "gone", "")]
     assert total(found, "adapter_requests_total", status=499, outcome="gone") == 1
     assert total(found, "adapter_attempts_total", outcome="cancelled") == 1
 
@@ -135,8 +135,8 @@ async def test_a_client_that_leaves_inside_its_stream_has_a_line_too():
     async with scripted(hangs) as upstream, adapter(upstream, lines, metrics=True) as client:
         async with client.stream("POST", CHAT, json=chat(stream=True)) as answered:
             await anext(answered.aiter_lines())
-        found = await settled(client)
-    assert lines.told == [(CHAT, 499, "gone", "")]
+        found = await wait_until_idle(client)
+    assert lines.summaries == [(CHAT, 499, "gone", "")]
     assert total(found, "adapter_requests_total") == 1
 
 
@@ -149,7 +149,7 @@ async def test_an_answer_that_a_bug_breaks_is_no_client_that_left(monkeypatch, c
     async with scripted(breaks) as upstream, adapter(upstream, lines, metrics=True) as client:
         with pytest.raises(httpx2.RemoteProtocolError):
             await client.post(CHAT, json=chat(stream=True))
-        found = await settled(client)
+        found = await wait_until_idle(client)
     assert [(one.outcome, one.error) for one in lines.written if not one.quiet] == [("error", "internal_error")]
     assert total(found, "adapter_requests_total", outcome="error") == 1
     assert "ZeroDivisionError" in caplog.text
@@ -161,10 +161,10 @@ async def test_each_response_of_a_websocket_has_one_line_and_one_outcome():
         async with socket(client) as connection:
             for body in (create(), create(previous_response_id="resp_none")):
                 await connection.send(body)
-                await heard(connection)
-        found = await settled(client)
+                await receive_events(connection)
+        found = await wait_until_idle(client)
     path = "/v1/responses"
-    assert lines.told == [(path, 200, "complete", ""), (path, 400, "error", "previous_response_not_found")]
+    assert lines.summaries == [(path, 200, "complete", ""), (path, 400, "error", "previous_response_not_found")]
     assert total(found, "adapter_requests_total", endpoint="responses") == 2
 
 
@@ -185,9 +185,9 @@ async def test_probes_have_no_figures_and_a_line_only_in_detail():
         for number, path in enumerate(PROBES, 1):
             assert (await client.get(path)).status_code == 200
             await until(lambda: len(lines.written) == number)  # noqa: B023 - called at once
-        found = await settled(client)
+        found = await wait_until_idle(client)
     assert [one.path for one in lines.written][: len(PROBES)] == list(PROBES.values())
-    assert lines.told == []
+    assert lines.summaries == []
     assert total(found, "adapter_requests_total") == 0
 
 

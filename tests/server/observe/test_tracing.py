@@ -18,9 +18,9 @@ from tests.support.guards import PATIENCE
 from tests.support.live import adapter as process
 from tests.support.live import bare_environment
 from tests.support.paths import REPOSITORY
-from tests.support.responses_socket import create, heard, socket
+from tests.support.responses_socket import create, receive_events, socket
 from tests.support.scripted import adapter, answer, chat, events, frame, scripted
-from tests.support.spans import below, ended
+from tests.support.spans import children_of, wait_for_span
 
 CHAT = "/v1/chat/completions"
 MODEL = "gemini-3.5-flash"
@@ -45,9 +45,9 @@ async def test_a_request_is_three_spans_by_the_conventions(spans, stream):
         body = chat("planted", stream=stream, temperature=0.5, max_tokens=77, seed=7)
         answered = await client.post(CHAT, json=body, headers={"x-client-request-id": "mine"})
         assert answered.status_code == 200
-        request = await ended(spans, f"POST {CHAT}")
-    [call] = below(spans, request)
-    [attempt] = below(spans, call)
+        request = await wait_for_span(spans, f"POST {CHAT}")
+    [call] = children_of(spans, request)
+    [attempt] = children_of(spans, call)
     assert len(spans()) == 3
     host, _, port = upstream.url.removeprefix("http://").partition(":")
     where = {"server.address": host, "server.port": int(port)}
@@ -105,9 +105,9 @@ async def test_the_clients_trace_goes_on_to_the_upstream_and_nothing_else_of_it(
     }
     async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
         await client.post(CHAT, json=chat(), headers=headers)
-        request = await ended(spans, f"POST {CHAT}")
-    [call] = below(spans, request)
-    [attempt] = below(spans, call)
+        request = await wait_for_span(spans, f"POST {CHAT}")
+    [call] = children_of(spans, request)
+    [attempt] = children_of(spans, call)
     assert (f"{request.context.trace_id:032x}", f"{request.parent.span_id:016x}") == (TRACE, PARENT)
     sent = upstream.seen[0].headers
     assert sent["traceparent"] == f"00-{TRACE}-{attempt.context.span_id:016x}-01"
@@ -130,7 +130,7 @@ async def test_a_wrong_traceparent_begins_a_trace_of_its_own(spans, sent):
     async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
         answered = await client.post(CHAT, json=chat(), headers={"traceparent": sent.encode("latin-1")})
         assert answered.status_code == 200
-        assert (await ended(spans, f"POST {CHAT}")).parent is None
+        assert (await wait_for_span(spans, f"POST {CHAT}")).parent is None
 
 
 async def test_without_traces_the_upstream_gets_no_traceparent():
@@ -155,9 +155,9 @@ async def test_each_attempt_is_a_span_with_what_it_met(spans):
         adapter(upstream, traces=True, metrics=True, retries=1, upstream_keys=("one", "two")) as client,
     ):
         assert (await client.post(CHAT, json=chat())).status_code == 200
-        request = await ended(spans, f"POST {CHAT}")
-    [call] = below(spans, request)
-    attempts = below(spans, call)
+        request = await wait_for_span(spans, f"POST {CHAT}")
+    [call] = children_of(spans, request)
+    attempts = children_of(spans, call)
     assert [span.attributes.get("error.type") for span in attempts] == ["503", "429", None]
     assert [span.attributes.get("http.response.status_code") for span in attempts] == [503, 429, 200]
     assert [span.attributes.get("http.request.resend_count") for span in attempts] == [None, 1, 2]
@@ -177,8 +177,8 @@ async def test_a_fallback_is_a_call_of_its_own(spans):
     models = {"gemini-3.8-pro": MODEL}
     async with scripted(script) as upstream, adapter(upstream, traces=True, fallback_models=models) as client:
         assert (await client.post(CHAT, json=chat() | {"model": "gemini-3.8-pro"})).status_code == 200
-        request = await ended(spans, f"POST {CHAT}")
-    assert [(span.name, span.attributes.get("error.type")) for span in below(spans, request)] == [
+        request = await wait_for_span(spans, f"POST {CHAT}")
+    assert [(span.name, span.attributes.get("error.type")) for span in children_of(spans, request)] == [
         ("generate_content gemini-3.8-pro", "503"),
         (f"generate_content {MODEL}", None),
     ]
@@ -211,10 +211,10 @@ async def refuses(call):
 async def test_errors_are_told_by_their_type_and_not_in_words(spans, script, body, request_error, call_error):
     async with scripted(script) as upstream, adapter(upstream, traces=True) as client:
         await client.post(CHAT, json=body)
-        request = await ended(spans, f"POST {CHAT}")
+        request = await wait_for_span(spans, f"POST {CHAT}")
     assert request.attributes.get("error.type") == request_error
     assert (request.status.status_code is StatusCode.ERROR) == (request_error is not None)
-    calls = below(spans, request)
+    calls = children_of(spans, request)
     assert [call.attributes.get("error.type") for call in calls] == ([call_error] if call_error else [])
     assert "planted" not in "".join(span.to_json() for span in spans())
     assert not any(span.events or span.status.description for span in spans())
@@ -234,9 +234,9 @@ async def test_a_client_that_leaves_ends_its_spans(spans, stream):
         await asyncio.sleep(0.1)
         asking.cancel()
         await asyncio.wait([asking])
-        request = await ended(spans, f"POST {CHAT}")
-    [call] = below(spans, request)
-    [attempt] = below(spans, call)
+        request = await wait_for_span(spans, f"POST {CHAT}")
+    [call] = children_of(spans, request)
+    [attempt] = children_of(spans, call)
     assert {span.attributes["error.type"] for span in (request, call, attempt)} == {"cancelled"}
     assert request.attributes["adapter.outcome"] == "gone"
 
@@ -261,10 +261,10 @@ async def test_other_endpoints_have_spans_by_their_routes(spans):
             "GET /v1/models/{model}": "get_model",
             "POST /v1/responses/input_tokens": f"count_tokens {MODEL}",
         }.items():
-            [call] = below(spans, await ended(spans, name))
+            [call] = children_of(spans, await wait_for_span(spans, name))
             assert call.name == operation
-        assert (await ended(spans, "GET")).attributes["http.response.status_code"] == 404
-        other = (await ended(spans, "HTTP /v1/models")).attributes
+        assert (await wait_for_span(spans, "GET")).attributes["http.response.status_code"] == 404
+        other = (await wait_for_span(spans, "HTTP /v1/models")).attributes
     assert (other["http.request.method"], other["http.response.status_code"]) == ("_OTHER", 405)
     assert "lanted" not in "".join(span.to_json() for span in spans())
 
@@ -274,7 +274,7 @@ async def test_probes_have_no_spans(spans):
         for path in ("/healthz", "/readyz", "/metrics", "/", "/inspector/exchanges"):
             assert (await client.get(path)).status_code == 200
         await client.get("/v1/none")
-        await ended(spans, "GET")
+        await wait_for_span(spans, "GET")
     assert len(spans()) == 1
 
 
@@ -283,17 +283,17 @@ async def test_a_websocket_is_one_request_with_a_call_for_each_response(spans):
         async with socket(client) as connection:
             for text in ("one", "two"):
                 await connection.send(create(text))
-                await heard(connection)
-        request = await ended(spans, "GET /v1/responses")
+                await receive_events(connection)
+        request = await wait_for_span(spans, "GET /v1/responses")
     assert request.attributes["http.response.status_code"] == 101
-    assert [call.name for call in below(spans, request)] == [f"generate_content {MODEL}"] * 2
+    assert [call.name for call in children_of(spans, request)] == [f"generate_content {MODEL}"] * 2
 
 
 async def test_parallel_calls_of_one_request_are_siblings(spans):
     async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
         assert (await client.post(CHAT, json=chat(n=3) | {"model": "gemini-3.8-flash"})).status_code == 200
-        request = await ended(spans, f"POST {CHAT}")
-    calls = below(spans, request)
+        request = await wait_for_span(spans, f"POST {CHAT}")
+    calls = children_of(spans, request)
     assert len(calls) == len(upstream.seen)
     assert len({seen.headers["traceparent"] for seen in upstream.seen}) == len(upstream.seen)
 
@@ -306,7 +306,7 @@ async def test_a_line_of_the_log_names_its_trace(spans):
 
     async with scripted(good) as upstream, adapter(upstream, Lines, traces=True) as client:
         await client.post(CHAT, json=chat())
-        request = await ended(spans, f"POST {CHAT}")
+        request = await wait_for_span(spans, f"POST {CHAT}")
     assert written[0].summary()["trace_id"] == f"{request.context.trace_id:032x}"
 
 

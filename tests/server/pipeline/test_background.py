@@ -13,7 +13,7 @@ from adapter.store.documents.base import MemoryDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
 from tests.support.guards import PATIENCE
 from tests.support.scripted import adapter, answer, chat, frame, scripted
-from tests.support.stateful import PATH, ask, ended, said, told
+from tests.support.stateful import PATH, ask, read_events, text_of_response, wait_for_response
 
 
 @pytest.fixture(autouse=True)
@@ -82,10 +82,10 @@ async def test_it_is_polled_until_it_is_there():
         await slow.begun.wait()
         running = (await client.get(f"{PATH}/{queued['id']}")).json()
         slow.go_on.set()
-        done = await ended(client, queued["id"])
+        done = await wait_for_response(client, queued["id"])
     assert (queued["status"], running["status"], done["status"]) == ("queued", "in_progress", "completed")
     assert queued["background"] is done["background"] is True
-    assert said(done) == "one two three"
+    assert text_of_response(done) == "one two three"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -105,13 +105,13 @@ async def test_one_that_is_not_to_be_stored_is_polled_and_forgotten_after_a_whil
         if stream:
             body = ask(background=True, store=False, stream=True, conversation=conversation)
             async with one.stream("POST", PATH, json=body) as response:
-                queued = told(await read_until(response.aiter_lines(), "two"))[0]["response"]
+                queued = read_events(await read_until(response.aiter_lines(), "two"))[0]["response"]
         else:
             queued = await start(one, store=False, conversation=conversation)
         await slow.begun.wait()
         running = (await two.get(f"{PATH}/{queued['id']}")).json()
         slow.go_on.set()
-        done = await ended(two, queued["id"])
+        done = await wait_for_response(two, queued["id"])
         followed = await one.post(PATH, json=ask("more", stream=True, previous_response_id=queued["id"]))
         items = (await one.get(f"/v1/conversations/{conversation}/items")).json()["data"]
         ahead[0] = 400.0
@@ -119,11 +119,11 @@ async def test_one_that_is_not_to_be_stored_is_polled_and_forgotten_after_a_whil
         ahead[0] = 700.0
         forgotten = await two.get(f"{PATH}/{queued['id']}")
         gone = await one.post(PATH, json=ask("more", previous_response_id=queued["id"]))
-        kept = await one.get(f"{PATH}/{told(followed.text)[-1]['response']['id']}")
+        kept = await one.get(f"{PATH}/{read_events(followed.text)[-1]['response']['id']}")
         still = await one.get(f"/v1/conversations/{conversation}")
     assert (queued["store"], running["status"], done["status"]) == (False, "in_progress", "completed")
     assert done["store"] is False
-    assert said(done) == "one two three"
+    assert text_of_response(done) == "one two three"
     assert (followed.status_code, gone.status_code, kept.status_code, still.status_code) == (200, 400, 200, 200)
     assert (still_there.json(), forgotten.status_code, items) == (done, 404, [])
 
@@ -132,22 +132,22 @@ async def test_a_stream_that_was_left_is_taken_up_again_behind_any_event():
     slow = Slow()
     async with scripted(slow) as upstream, adapter(upstream) as client:
         async with client.stream("POST", PATH, json=ask(background=True, stream=True)) as response:
-            seen = told(await read_until(response.aiter_lines(), "two"))
+            seen = read_events(await read_until(response.aiter_lines(), "two"))
         response_id = seen[0]["response"]["id"]
         slow.go_on.set()
-        done = await ended(client, response_id)
+        done = await wait_for_response(client, response_id)
         assert not upstream.gone.is_set()
         url = f"{PATH}/{response_id}"
         whole = await client.get(url, params={"stream": "true"})
         rests = [await client.get(url, params={"stream": "true", "starting_after": n}) for n in (0, 3, len(seen) - 1)]
-    events = told(whole.text)
+    events = read_events(whole.text)
     assert events[: len(seen)] == seen
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert events[-1]["response"] == done
     assert whole.text.endswith("data: [DONE]\n\n")
-    assert told(rests[0].text) == events[1:]
-    assert told(rests[1].text) == events[4:]
-    assert told(rests[2].text) == events[len(seen) :]
+    assert read_events(rests[0].text) == events[1:]
+    assert read_events(rests[1].text) == events[4:]
+    assert read_events(rests[2].text) == events[len(seen) :]
 
 
 async def beyond(client, response_id, after):
@@ -156,7 +156,7 @@ async def beyond(client, response_id, after):
     async with asyncio.timeout(PATIENCE):
         response = await client.get(url)
     assert response.text.endswith("data: [DONE]\n\n")
-    return told(response.text)
+    return read_events(response.text)
 
 
 @pytest.mark.parametrize("offset", [0, 1, 2, 1_000_000])
@@ -165,14 +165,14 @@ async def test_a_position_beyond_the_events_of_one_that_runs_ends_that_stream_an
     async with scripted(slow) as upstream, adapter(upstream) as client:
         queued = await start(client)
         async with client.stream("GET", f"{PATH}/{queued['id']}?stream=true") as response:
-            seen = told(await read_until(response.aiter_lines(), "two"))
+            seen = read_events(await read_until(response.aiter_lines(), "two"))
         after = len(seen) + offset
         assert await beyond(client, queued["id"], after) == []
         # Behind the last event that there is, others will be.
         waiting = asyncio.create_task(beyond(client, queued["id"], after - offset - 1))
         await asyncio.sleep(0.1)
         slow.go_on.set()
-        done = await ended(client, queued["id"])
+        done = await wait_for_response(client, queued["id"])
         assert (await waiting)[-1]["response"] == done
 
 
@@ -185,7 +185,7 @@ async def test_a_position_beyond_the_end_of_one_that_has_ended_ends_the_stream_a
 
     async with two_processes(script, tmp_path) as (one, two):
         queued = await start(one)
-        await ended(one, queued["id"])
+        await wait_for_response(one, queued["id"])
         last = (await beyond(two, queued["id"], 0))[-1]["sequence_number"]
         for client in (one, two):
             assert await beyond(client, queued["id"], last + offset) == []
@@ -222,7 +222,7 @@ async def test_a_position_beyond_what_another_process_has_told_ends_the_stream(t
         await slow.begun.wait()
         assert await beyond(two, queued["id"], 1_000) == []
         slow.go_on.set()
-        await ended(one, queued["id"])
+        await wait_for_response(one, queued["id"])
 
 
 async def test_a_follower_who_does_not_read_holds_up_nobody():
@@ -245,12 +245,12 @@ async def test_a_follower_who_does_not_read_holds_up_nobody():
         writer.write(f"GET {PATH}/{queued['id']}?stream=true HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         await asyncio.sleep(0.5)
         slow.go_on.set()
-        done = await ended(client, queued["id"])
+        done = await wait_for_response(client, queued["id"])
         whole = await beyond(client, queued["id"], 0)
         left = await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
     assert whole[-1]["response"] == done
-    assert said(done).endswith("three")
+    assert text_of_response(done).endswith("three")
     assert b"[DONE]" not in left
 
 
@@ -262,7 +262,7 @@ async def test_one_who_watches_may_leave_without_a_word_in_the_log(caplog):
             await read_until(response.aiter_lines(), "two")
         await asyncio.sleep(0.2)
         slow.go_on.set()
-        await ended(client, queued["id"])
+        await wait_for_response(client, queued["id"])
     assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
 
 
@@ -275,7 +275,7 @@ async def test_many_watch_one_that_runs():
         slow.go_on.set()
         texts = {(await task).text for task in watching}
     assert len(texts) == 1
-    assert told(texts.pop())[-1]["type"] == "response.completed"
+    assert read_events(texts.pop())[-1]["type"] == "response.completed"
 
 
 async def test_a_cancelled_one_hangs_up_and_keeps_what_there_was():
@@ -288,9 +288,9 @@ async def test_a_cancelled_one_hangs_up_and_keeps_what_there_was():
         stream = await client.get(f"{PATH}/{queued['id']}?stream=true")
         await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
     assert cancelled["status"] == "cancelled"
-    assert said(cancelled) == "one two "
+    assert text_of_response(cancelled) == "one two "
     assert again == cancelled
-    last = told(stream.text)[-1]
+    last = read_events(stream.text)[-1]
     assert (last["type"], last["response"]["status"]) == ("response.incomplete", "cancelled")
 
 
@@ -310,7 +310,7 @@ async def test_a_failure_is_told_to_who_polls():
         await call.json({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}, 503)
 
     async with scripted(script) as upstream, adapter(upstream) as client:
-        done = await ended(client, (await start(client))["id"])
+        done = await wait_for_response(client, (await start(client))["id"])
     assert done["status"] == "failed"
     assert done["error"]["message"] == "overloaded"
 
@@ -339,7 +339,7 @@ async def test_no_more_run_than_may():
         first = await start(client)
         refused = await client.post(PATH, json=ask(background=True))
         slow.go_on.set()
-        await ended(client, first["id"])
+        await wait_for_response(client, first["id"])
         # Its place is free a moment after its end can be read.
         while (response := await client.post(PATH, json=ask(background=True))).status_code == 429:
             await asyncio.sleep(0.01)
@@ -367,7 +367,7 @@ async def test_nothing_follows_one_that_is_not_finished():
         queued = await start(client)
         refused = await client.post(PATH, json=ask(previous_response_id=queued["id"]))
         slow.go_on.set()
-        await ended(client, queued["id"])
+        await wait_for_response(client, queued["id"])
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "previous_response_id"
 
@@ -381,8 +381,8 @@ async def test_another_process_watches_and_cancels(tmp_path):
         await asyncio.sleep(0.2)
         assert not watching.done()
         slow.go_on.set()
-        events = told((await watching).text)
-        whole = told((await one.get(f"{PATH}/{first['id']}?stream=true")).text)
+        events = read_events((await watching).text)
+        whole = read_events((await one.get(f"{PATH}/{first['id']}?stream=true")).text)
     assert cancelled["status"] == "cancelled"
     assert events == whole[2:]
     assert events[-1]["type"] == "response.completed"
@@ -397,9 +397,9 @@ async def test_the_end_of_the_process_is_a_failure_that_can_be_read(tmp_path):
             await until_said(client, queued["id"], "two")
         async with adapter(upstream, store=store) as client:
             found = (await client.get(f"{PATH}/{queued['id']}")).json()
-            events = told((await client.get(f"{PATH}/{queued['id']}?stream=true")).text)
+            events = read_events((await client.get(f"{PATH}/{queued['id']}?stream=true")).text)
     assert found["status"] == "failed"
-    assert said(found) == "one two "
+    assert text_of_response(found) == "one two "
     assert events[-1]["type"] == "response.failed"
 
 
@@ -414,7 +414,7 @@ async def test_a_process_that_dies_without_a_word_leaves_a_failure(tmp_path, mon
         before = (await client.get(f"{PATH}/{queued['id']}")).json()
         monkeypatch.setattr(background, "DEAD_AFTER", -1.0)
         after = (await client.get(f"{PATH}/{queued['id']}")).json()
-        events = told((await client.get(f"{PATH}/{queued['id']}?stream=true")).text)
+        events = read_events((await client.get(f"{PATH}/{queued['id']}?stream=true")).text)
     assert before["status"] == "in_progress"
     assert (after["status"], after["error"]["code"]) == ("failed", "server_error")
     assert (events[0]["type"], events[0]["error"]["code"]) == ("error", "server_error")
@@ -436,8 +436,8 @@ async def test_the_end_is_told_as_it_was_also_where_its_events_were_lost(tmp_pat
 
     async with two_processes(script, tmp_path) as (one, two):
         queued = await start(one)
-        whole = await ended(one, queued["id"])
-        events = told((await two.get(f"{PATH}/{queued['id']}?stream=true")).text)
+        whole = await wait_for_response(one, queued["id"])
+        events = read_events((await two.get(f"{PATH}/{queued['id']}?stream=true")).text)
     assert events == [{"type": told_as, "sequence_number": 0, "response": whole}]
 
 
@@ -461,8 +461,8 @@ async def test_a_slow_store_hides_no_event_from_another_process(tmp_path, monkey
         # The piece is read, and not yet known to be written, when the response ends.
         await asyncio.sleep(0.2)
         slow.go_on.set()
-        await ended(one, queued["id"])
-        events = told((await watching).text)
+        await wait_for_response(one, queued["id"])
+        events = read_events((await watching).text)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events].count("response.output_text.delta") == 3
 
@@ -485,9 +485,9 @@ async def test_events_that_left_memory_are_read_from_the_store(monkeypatch):
         watching = asyncio.create_task(client.get(f"{PATH}/{queued['id']}?stream=true"))
         await asyncio.sleep(0.2)
         go_on.set()
-        events = told((await watching).text)
+        events = read_events((await watching).text)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    assert "word 0 word 1 " in said(events[-1]["response"])
+    assert "word 0 word 1 " in text_of_response(events[-1]["response"])
 
 
 async def test_other_requests_are_served_meanwhile():
@@ -500,5 +500,5 @@ async def test_other_requests_are_served_meanwhile():
         queued = await start(client)
         response = await client.post("/v1/chat/completions", json=chat())
         slow.go_on.set()
-        await ended(client, queued["id"])
+        await wait_for_response(client, queued["id"])
     assert json.loads(response.text)["choices"][0]["message"]["content"] == "Hello"

@@ -12,10 +12,10 @@ from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.upstream.policy.circuit_breaker import LEAST_CALLS
 from tests.support import stateful
 from tests.support.circuits import still_circuits
-from tests.support.responses_socket import create, heard
+from tests.support.responses_socket import create, receive_events
 from tests.support.responses_socket import socket as responses_socket
 from tests.support.scripted import adapter, answer, chat, events, frame, scripted, serving
-from tests.support.stateful import ended
+from tests.support.stateful import wait_for_response
 
 pytestmark = pytest.mark.faults
 
@@ -392,7 +392,7 @@ async def test_a_response_comes_from_elsewhere_under_the_clients_own_paths():
         kept = (await client.get(f"{stateful.PATH}/{response.json()['id']}")).json()
     body = response.json()
     notes = {note["path"]: note["reason"] for note in body["extra_content"]["adapter"]["notes"]}
-    assert stateful.said(body) == stateful.said(kept) == "other indeed"
+    assert stateful.text_of_response(body) == stateful.text_of_response(kept) == "other indeed"
     assert notes["upstream"] == "fell back to other1 after 503"
     assert "max_tool_calls" in notes, "the rest of the ledger is that of a response"
     assert response.headers["x-adapter-upstream"] == "other1"
@@ -403,8 +403,8 @@ async def test_a_streamed_response_comes_from_elsewhere():
     script = by_model(gemini_3_5_flash=fails_with(503))
     async with scripted(script) as upstream, adapter(upstream, fallback_models=models) as client:
         response = await client.post(stateful.PATH, json=stateful.ask(stream=True))
-    seen = stateful.told(response.text)
-    assert stateful.said(seen[-1]["response"]) == "gemini-3.8-flash indeed"
+    seen = stateful.read_events(response.text)
+    assert stateful.text_of_response(seen[-1]["response"]) == "gemini-3.8-flash indeed"
     assert [event["sequence_number"] for event in seen] == list(range(len(seen)))
     assert response.headers["x-adapter-model"] == "gemini-3.8-flash"
 
@@ -412,13 +412,13 @@ async def test_a_streamed_response_comes_from_elsewhere():
 async def test_a_response_in_the_background_comes_from_elsewhere():
     async with two(fails_with(503), says("other")) as (client, _, _):
         response = await client.post(stateful.PATH, json=stateful.ask(background=True))
-        assert stateful.said(await ended(client, response.json()["id"])) == "other indeed"
+        assert stateful.text_of_response(await wait_for_response(client, response.json()["id"])) == "other indeed"
 
 
 async def test_a_response_over_a_websocket_comes_from_elsewhere():
     async with two(fails_with(503), says("other")) as (client, _, _), responses_socket(client) as connection:
         await connection.send(create("hi"))
-        assert stateful.said((await heard(connection))[-1]["response"]) == "other indeed"
+        assert stateful.text_of_response((await receive_events(connection))[-1]["response"]) == "other indeed"
 
 
 async def test_a_compacted_conversation_comes_from_elsewhere():

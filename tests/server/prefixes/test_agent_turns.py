@@ -10,7 +10,7 @@ from adapter.server.prefixes.prefix_memory import PrefixMemory
 from adapter.store.shared.base import Records
 from adapter.store.signatures.memory import MemoryStore
 from adapter.translate.core.context import Media
-from tests.support.figures import settled, total
+from tests.support.figures import total, wait_until_idle
 from tests.support.scripted import adapter, answer, chat, scripted
 
 PATH = "/v1/chat/completions"
@@ -45,7 +45,7 @@ async def told(bodies, key="", **settings):
             response = await client.post(PATH, json=body, headers=headers)
             found = response.headers.get("x-adapter-notes"), response.headers.get("x-adapter-signatures")
             notes.append((response.status_code, *found))
-        return [call.body for call in upstream.seen], notes, await settled(client)
+        return [call.body for call in upstream.seen], notes, await wait_until_idle(client)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -68,7 +68,7 @@ async def test_each_client_has_a_memory_of_its_own():
         for key in ("ann", "bob", "bob"):
             await client.post(PATH, json=chat(messages=turns(3)), headers={"authorization": f"Bearer {key}"})
         client.headers["authorization"] = "Bearer ann"
-        figures = await settled(client)
+        figures = await wait_until_idle(client)
     assert total(figures, "adapter_prefixes_total", outcome="hit") == 1
 
 
@@ -186,7 +186,7 @@ async def responses(bodies, **settings):
             response = await client.post("/v1/responses", json={"model": "gemini-3.5-flash", **body, **follows})
             last = response.json()["id"]
             notes.append((response.status_code, response.headers["x-adapter-notes"]))
-        return [call.body for call in upstream.seen], notes, await settled(client)
+        return [call.body for call in upstream.seen], notes, await wait_until_idle(client)
 
 
 def stateless():

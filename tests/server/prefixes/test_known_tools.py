@@ -8,7 +8,7 @@ import pytest
 
 from adapter.server.prefixes.known_tools import LEAST, MAX_COUNT, KnownTools
 from adapter.wire.known_value import KnownValue
-from tests.support.figures import settled, total
+from tests.support.figures import total, wait_until_idle
 from tests.support.scripted import adapter, answer, chat, scripted
 
 PATH = "/v1/chat/completions"
@@ -90,7 +90,7 @@ async def told(bodies, **settings):
             response = await client.post(PATH, content=one, headers={"x-adapter-notes": "full"})
             shown = response.json() if response.status_code >= 400 else response.json()["extra_content"]
             seen.append((response.status_code, response.headers.get("x-adapter-notes"), shown))
-        return [call.body for call in upstream.seen], seen, await settled(client)
+        return [call.body for call in upstream.seen], seen, await wait_until_idle(client)
 
 
 def bodies():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.server.state.conversing import ANSWERS, MODEL, RESPONSE_TOOLS, TOOLS, WORDS, Marking, Turn, bare, check
 from tests.server.state.conversing import words as words_of
 from tests.support.key_value import key_value_server
-from tests.support.responses_socket import heard, socket
+from tests.support.responses_socket import receive_events, socket
 from tests.support.scripted import adapter, scripted
 
 
@@ -152,7 +152,7 @@ class Stored(Items):
     async def on_socket(self, client, body):
         async with socket(client) as connection:
             await connection.send(json.dumps({"type": "response.create", **body}))
-            return (await heard(connection))[-1]["response"]
+            return (await receive_events(connection))[-1]["response"]
 
     def edit(self, turn):
         """What is stored cannot be edited."""

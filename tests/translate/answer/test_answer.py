@@ -17,10 +17,10 @@ from tests.support.answering import (
     message,
     notes_of,
     read,
-    streamed,
-    whole,
+    stream_answer,
+    translate_answer,
 )
-from tests.support.joiner import check_rules, comparable, joined
+from tests.support.joiner import check_rules, comparable, join_chunks
 from tests.translate.answer.agreeing import both, error
 
 SIGNATURE = "U0lH"
@@ -67,8 +67,8 @@ class TestContent:
         body = answer(code, {"text": "one"})
         assert google(both(body)["message"])["parts"] == [code, {"text": "one"}]
         assert (
-            notes_of(whole(body)[1])
-            == notes_of(streamed([body])[1])
+            notes_of(translate_answer(body)[1])
+            == notes_of(stream_answer([body])[1])
             == {"candidates[0].content.parts[0]": "approximated"}
         )
 
@@ -120,9 +120,9 @@ class TestToolsOfOtherKinds:
         body = answer({"functionCall": {"name": "sql", "args": args}})
         call = message(body, self.CUSTOM)["tool_calls"][0]
         assert (call["type"], call["custom"]) == ("custom", {"name": "sql", "input": expected})
-        chunks = streamed([body], self.CUSTOM)[0]
+        chunks = stream_answer([body], self.CUSTOM)[0]
         check_rules(chunks, usage=True)
-        assert joined(chunks)["choices"] == comparable(whole(body, self.CUSTOM)[0])["choices"]
+        assert join_chunks(chunks)["choices"] == comparable(translate_answer(body, self.CUSTOM)[0])["choices"]
 
     def test_the_deprecated_function_call_holds_one_call(self):
         legacy = context(tools=None, functions=[{"name": "f"}])
@@ -131,7 +131,7 @@ class TestToolsOfOtherKinds:
         assert choice["finish_reason"] == "function_call"
         assert choice["message"]["function_call"] == {"name": "f", "arguments": '{"a":"1"}'}
         expected = {"candidates[0].content.parts[1].functionCall": "dropped"}
-        assert notes_of(whole(body, legacy)[1]) == notes_of(streamed([body], legacy)[1]) == expected
+        assert notes_of(translate_answer(body, legacy)[1]) == notes_of(stream_answer([body], legacy)[1]) == expected
 
     def test_the_deprecated_function_call_may_come_behind_another_call(self):
         legacy = context(tools=None, functions=[{"name": "f"}])
@@ -196,7 +196,9 @@ class TestFinish:
     def test_an_approximated_reason_is_noted_and_passed_on(self, reason):
         body = answer({"text": "part"}, finish=reason)
         assert (
-            notes_of(whole(body)[1]) == notes_of(streamed([body])[1]) == {"candidates[0].finishReason": "approximated"}
+            notes_of(translate_answer(body)[1])
+            == notes_of(stream_answer([body])[1])
+            == {"candidates[0].finishReason": "approximated"}
         )
         assert google(message(body))["finish_reason"] == reason
 
@@ -207,7 +209,7 @@ class TestFinish:
     def test_an_unknown_reason_beside_calls_is_noted(self):
         body = answer(CALL, finish="BRAND_NEW")
         assert both(body)["finish_reason"] == "tool_calls"
-        assert notes_of(whole(body)[1]) == {"candidates[0].finishReason": "approximated"}
+        assert notes_of(translate_answer(body)[1]) == {"candidates[0].finishReason": "approximated"}
 
     @pytest.mark.parametrize("reason", sorted(reply.FAILURES))
     def test_a_broken_answer_is_an_error_with_geminis_words(self, reason):
@@ -225,13 +227,13 @@ class TestFinish:
         assert both(answer(finish="SPII"))["message"]["refusal"] == "Gemini blocked the request: SPII."
 
     def test_a_whole_answer_without_a_reason_is_noted(self):
-        completion, notes, _ = whole(answer({"text": "part"}, finish=None))
+        completion, notes, _ = translate_answer(answer({"text": "part"}, finish=None))
         assert completion["choices"][0]["finish_reason"] == "stop"
         assert notes_of(notes) == {"candidates[0].finishReason": "approximated"}
 
     def test_a_stream_without_a_reason_is_cut(self):
         with pytest.raises(AnswerError) as raised:
-            streamed([answer({"text": "part"}, finish=None)])
+            stream_answer([answer({"text": "part"}, finish=None)])
         assert (raised.value.code, raised.value.retry) == ("incomplete_stream", True)
 
     def test_nothing_at_all_is_an_error(self):
@@ -247,14 +249,14 @@ class TestBlockedPrompts:
         assert choice["finish_reason"] == "content_filter"
         assert choice["message"]["refusal"] == "Gemini blocked the request: SAFETY."
         assert google(choice["message"]) == {"prompt_feedback": self.BODY["promptFeedback"]}
-        assert notes_of(whole(self.BODY)[1]) == notes_of(streamed([self.BODY])[1])
+        assert notes_of(translate_answer(self.BODY)[1]) == notes_of(stream_answer([self.BODY])[1])
 
     def test_its_words_are_geminis_where_there_are_any(self):
         body = {"promptFeedback": {"blockReason": "OTHER", "blockReasonMessage": "no"}}
         assert both(body)["message"]["refusal"] == "no"
 
     def test_it_is_refused_once(self):
-        chunks = streamed([self.BODY, self.BODY])[0]
+        chunks = stream_answer([self.BODY, self.BODY])[0]
         check_rules(chunks, usage=True)
 
     def test_it_is_an_error_where_the_operator_wants_one(self):
@@ -283,9 +285,9 @@ class TestCandidates:
     def test_choices_start_in_the_order_of_their_indexes(self):
         late = [{"candidates": [{"index": 1, "content": {"parts": [{"text": "b"}]}, "finishReason": "STOP"}]}]
         late.append({"candidates": [{"index": 0, "content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}]})
-        chunks = streamed(late)[0]
+        chunks = stream_answer(late)[0]
         check_rules(chunks, usage=True)
-        assert [choice["message"]["content"] for choice in joined(chunks)["choices"]] == ["a", "b"]
+        assert [choice["message"]["content"] for choice in join_chunks(chunks)["choices"]] == ["a", "b"]
 
 
 def test_a_silent_chunk_keeps_the_connection_alive_and_does_not_change_the_answer():

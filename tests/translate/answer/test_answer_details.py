@@ -22,11 +22,11 @@ from tests.support.answering import (
     message,
     notes_of,
     read,
-    streamed,
-    whole,
+    stream_answer,
+    translate_answer,
 )
-from tests.support.joiner import check_rules, joined
-from tests.support.leaves import Output, lost
+from tests.support.joiner import check_rules, join_chunks
+from tests.support.leaves import Output, lost_leaves
 from tests.translate.answer.agreeing import both, error
 
 SIGNATURE = "U0lH"
@@ -38,7 +38,7 @@ class TestUsage:
     def test_counts_add_up(self):
         told = {"promptTokenCount": 5, "candidatesTokenCount": 7, "thoughtsTokenCount": 2, "toolUsePromptTokenCount": 3,
                 "totalTokenCount": 17, "cachedContentTokenCount": 4, "serviceTier": "STANDARD"}  # fmt: skip
-        completion = whole(answer() | {"usageMetadata": told})[0]
+        completion = translate_answer(answer() | {"usageMetadata": told})[0]
         usage = completion["usage"]
         assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (8, 9, 17)
         assert usage["completion_tokens_details"]["reasoning_tokens"] == 2
@@ -48,7 +48,7 @@ class TestUsage:
     def test_modalities_are_told_apart(self):
         details = [{"modality": name, "tokenCount": count} for name, count in (("TEXT", 1), ("AUDIO", 2), ("IMAGE", 3))]
         told = {"promptTokensDetails": details, "candidatesTokensDetails": details[:2]}
-        usage = whole(answer() | {"usageMetadata": told})[0]["usage"]
+        usage = translate_answer(answer() | {"usageMetadata": told})[0]["usage"]
         prompt, given = usage["prompt_tokens_details"], usage["completion_tokens_details"]
         assert (prompt["text_tokens"], prompt["audio_tokens"], prompt["image_tokens"]) == (1, 2, 3)
         assert (given["text_tokens"], given["audio_tokens"]) == (1, 2)
@@ -62,17 +62,17 @@ class TestUsage:
     def test_a_stream_tells_the_last_ones_and_only_when_asked(self):
         first = answer({"text": "a"}, finish=None) | {"usageMetadata": {"promptTokenCount": 10, "totalTokenCount": 10}}
         last = answer({"text": "b"}) | {"usageMetadata": {"promptTokenCount": 12, "totalTokenCount": 12}}
-        assert joined(streamed([first, last])[0])["usage"]["total_tokens"] == 12
-        check_rules(streamed([first, last], context(stream_options=None))[0], usage=False)
-        check_rules(streamed([answer()], context(stream_options={}))[0], usage=False)
+        assert join_chunks(stream_answer([first, last])[0])["usage"]["total_tokens"] == 12
+        check_rules(stream_answer([first, last], context(stream_options=None))[0], usage=False)
+        check_rules(stream_answer([answer()], context(stream_options={}))[0], usage=False)
 
     def test_where_gemini_told_none_they_are_zero_with_a_note(self):
         silent = {**answer({"text": "a"}), "usageMetadata": None}
-        for seen, notes, _ in (streamed([silent]), whole(silent)):
-            usage = joined(seen)["usage"] if isinstance(seen, list) else seen["usage"]
+        for seen, notes, _ in (stream_answer([silent]), translate_answer(silent)):
+            usage = join_chunks(seen)["usage"] if isinstance(seen, list) else seen["usage"]
             assert (usage["prompt_tokens"], usage["total_tokens"]) == (0, 0)
             assert [(note.path, note.code) for note in notes] == [("usageMetadata", "usage-unknown")]
-        assert not streamed([silent], context(stream_options=None))[1]
+        assert not stream_answer([silent], context(stream_options=None))[1]
 
     @pytest.mark.parametrize(
         "told",
@@ -107,7 +107,7 @@ class TestLogprobs:
         assert second["top_logprobs"] == third["top_logprobs"] == []
         assert google(choice["message"]) == {"log_probability_sum": -0.5}
         expected = {"candidates[0].logprobsResult.chosenCandidates[].tokenId": "dropped"}
-        assert notes_of(whole(body)[1]) == notes_of(streamed([body])[1]) == expected
+        assert notes_of(translate_answer(body)[1]) == notes_of(stream_answer([body])[1]) == expected
 
     def test_they_need_no_content(self):
         both(answer(logprobsResult={"chosenCandidates": [{"token": "a"}]}))
@@ -144,16 +144,22 @@ class TestCitations:
         found = [one["url_citation"] for one in both(body)["message"].get("annotations", [])]
         assert [(one["start_index"], one["end_index"]) for one in found] == ([expected] if expected else [])
         path = "candidates[0].groundingMetadata.groundingSupports[0]"
-        assert notes_of(whole(body)[1]) == notes_of(streamed([body])[1]) == ({} if expected else {path: "approximated"})
+        assert (
+            notes_of(translate_answer(body)[1])
+            == notes_of(stream_answer([body])[1])
+            == ({} if expected else {path: "approximated"})
+        )
 
     def test_a_support_without_a_segment_is_noted(self):
         body = answer({"text": "a"}, groundingMetadata={"groundingSupports": [{}]})
-        assert notes_of(whole(body)[1]) == {"candidates[0].groundingMetadata.groundingSupports[0]": "approximated"}
+        assert notes_of(translate_answer(body)[1]) == {
+            "candidates[0].groundingMetadata.groundingSupports[0]": "approximated"
+        }
 
     def test_metadata_of_another_shape_does_no_harm(self):
         body = answer({"text": "a"}, groundingMetadata={"groundingSupports": "new"})
         assert google(both(body)["message"])["grounding_metadata"] == {"groundingSupports": "new"}
-        assert notes_of(whole(body)[1]) == {"candidates[0].groundingMetadata": "approximated"}
+        assert notes_of(translate_answer(body)[1]) == {"candidates[0].groundingMetadata": "approximated"}
 
 
 class TestAudio:
@@ -170,7 +176,7 @@ class TestAudio:
         with wave.open(io.BytesIO(base64.b64decode(said["audio"]["data"]))) as file:
             assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
             assert file.readframes(99) == self.PCM
-        assert notes_of(whole(body)[1])["candidates[0].content.parts[0].inlineData"] == "approximated"
+        assert notes_of(translate_answer(body)[1])["candidates[0].content.parts[0].inlineData"] == "approximated"
 
     def test_pcm_stays_pcm_where_the_client_wants_it(self):
         at = context(audio={"format": "pcm16"})
@@ -182,7 +188,7 @@ class TestAudio:
         said = both(body)["message"]
         assert (said["content"], said["audio"]["transcript"]) == ("words", "words")
         assert base64.b64decode(said["audio"]["data"]) == b"ID3"
-        assert "audio/mpeg" in whole(body)[1][0].reason
+        assert "audio/mpeg" in translate_answer(body)[1][0].reason
 
     def test_url_safe_base64_without_padding_is_read(self):
         assert audio.content_of(Blob(data="-_8")) == b"\xfb\xff"
@@ -213,8 +219,8 @@ class TestExtras:
                 "createTime": "2",
             },
         ]
-        chunks, notes, _ = streamed(events)
-        said = google(joined(chunks)["choices"][0]["message"])
+        chunks, notes, _ = stream_answer(events)
+        said = google(join_chunks(chunks)["choices"][0]["message"])
         assert said == {
             "citation_metadata": {"citations": [{"uri": "1"}, {"uri": "2"}]},
             "grounding_metadata": {"webSearchQueries": ["r"]},
@@ -232,24 +238,27 @@ class TestExtras:
         body = answer({"text": "a"}, score=0.5) | {"turnToken": "t", "usageMetadata": {"new": 1}}
         expected = {"turnToken": "t", "candidates[0].score": 0.5, "usageMetadata.new": 1}
         assert google(both(body)["message"])["unknown"] == expected
-        assert notes_of(whole(body)[1]) == dict.fromkeys(expected, "approximated")
+        assert notes_of(translate_answer(body)[1]) == dict.fromkeys(expected, "approximated")
 
     def test_an_unknown_field_that_changes_in_a_stream_is_noted(self):
         one = answer({"text": "a"}, finish=None) | {"turnToken": "1", "usageMetadata": {"new": 1}}
         two = answer({"text": "b"}) | {"turnToken": "2", "usageMetadata": {"new": 2}}
-        chunks, notes, _ = streamed([one, one, two])
-        assert google(joined(chunks)["choices"][0]["message"])["unknown"] == {"turnToken": "2", "usageMetadata.new": 2}
+        chunks, notes, _ = stream_answer([one, one, two])
+        assert google(join_chunks(chunks)["choices"][0]["message"])["unknown"] == {
+            "turnToken": "2",
+            "usageMetadata.new": 2,
+        }
         reason = "told several times: the last one is passed on"
         assert Note("turnToken", Fate.DROPPED, "stream-value-replaced", reason) in notes
 
     def test_the_model_is_the_one_that_answers_and_does_not_change(self):
         other = {**answer(), "modelVersion": "gemini-x"}
-        assert whole(other)[0]["model"] == "gemini-x"
-        assert whole({"candidates": [{"finishReason": "STOP"}]})[0]["model"] == "asked"
+        assert translate_answer(other)[0]["model"] == "gemini-x"
+        assert translate_answer({"candidates": [{"finishReason": "STOP"}]})[0]["model"] == "asked"
         late = [{"candidates": [{"content": {"parts": [{"text": "a"}]}}]}, other]
-        chunks = streamed(late)[0]
+        chunks = stream_answer(late)[0]
         assert {chunk["model"] for chunk in chunks} == {"asked"}
-        assert google(joined(chunks)["choices"][0]["message"]) == {"model_version": "gemini-x"}
+        assert google(join_chunks(chunks)["choices"][0]["message"]) == {"model_version": "gemini-x"}
 
     def test_free_form_fields_are_on_one_line(self):
         raw = b'{"candidates":[{"safetyRatings":[\n{"a":\r\n1}],"finishReason":"STOP"}],"modelStatus":{\n"x":1}}'
@@ -262,27 +271,27 @@ class TestExtras:
 
 class TestSignatures:
     def test_the_first_call_of_several_equal_ones_keeps_its_own_signature(self):
-        issued = whole(answer({**CALL, "thoughtSignature": SIGNATURE}, CALL, CALL))[2]
+        issued = translate_answer(answer({**CALL, "thoughtSignature": SIGNATURE}, CALL, CALL))[2]
         by_id = [one.signature.value for one in issued if not one.by_words]
         by_words = [call.value for one in issued if one.by_words for call in one.signature.calls]
         assert by_id == by_words == [SIGNATURE]
 
     def test_a_call_with_nothing_to_remember_is_not_stored(self):
-        assert [one.signature for one in whole(answer(CALL))[2]] == [NOTHING]
+        assert [one.signature for one in translate_answer(answer(CALL))[2]] == [NOTHING]
 
     def test_geminis_own_id_is_stored(self):
         body = answer({"functionCall": {"name": "f", "id": "own"}})
-        assert {one.signature.id for one in whole(body)[2] if not one.by_words} == {"own"}
+        assert {one.signature.id for one in translate_answer(body)[2] if not one.by_words} == {"own"}
 
     def test_the_parts_are_stored_with_the_first_call(self):
         body = answer({"executableCode": {"code": "1"}}, CALL, {"functionCall": {"name": "g"}})
-        first, *_ = whole(body)[2]
+        first, *_ = translate_answer(body)[2]
         assert len(json.loads(bytes(first.signature.parts))) == 3
 
     def test_a_texts_signature_is_stored_and_sent(self):
         body = answer({"text": "a"}, {"text": "", "thoughtSignature": SIGNATURE})
         assert google(both(body)["message"]) == {"thought_signature": SIGNATURE}
-        assert [one.signature.value for one in whole(body)[2]] == [SIGNATURE]
+        assert [one.signature.value for one in translate_answer(body)[2]] == [SIGNATURE]
 
     @pytest.mark.parametrize(
         ("parts", "needed"),
@@ -348,12 +357,12 @@ FULL = {
 
 def test_no_leaf_of_an_answer_that_says_everything_is_lost():
     constant = {"candidates[].content.role", "candidates[].content.parts[].thought"}
-    completion, notes, issued = whole(FULL)
+    completion, notes, issued = translate_answer(FULL)
     stored = [json.loads(msgspec.json.encode(record)) for _, record, _ in issued]
-    assert lost(FULL, Output(completion, stored), notes, constant) == []
-    chunks, notes, issued = streamed([FULL])
+    assert lost_leaves(FULL, Output(completion, stored), notes, constant) == []
+    chunks, notes, issued = stream_answer([FULL])
     stored = [json.loads(msgspec.json.encode(record)) for _, record, _ in issued]
-    assert lost(FULL, Output(joined(chunks), stored), notes, constant, merged=True) == []
+    assert lost_leaves(FULL, Output(join_chunks(chunks), stored), notes, constant, merged=True) == []
 
 
 HELD = {

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from adapter.translate import chat
 from adapter.wire.base import encode
-from tests.support.answering import answer, context, function, streamed, whole
-from tests.support.joiner import comparable, joined
+from tests.support.answering import answer, context, function, stream_answer, translate_answer
+from tests.support.joiner import comparable, join_chunks
 
 OLD = {"capabilities": {"tools_with_json": False, "validated": False}, "response_format": {"type": "json_object"}}
 
@@ -43,31 +43,31 @@ TEXT = {"text": "Sure! "}
 def test_the_answer_is_one_json_text_or_the_clients_calls(parts, content, calls, has_note):
     body = answer(*parts)
     events = [answer(part, finish=None) for part in parts[:-1]] + [answer(parts[-1])]
-    completion, notes, _ = whole(body, asked())
-    chunks, stream_notes, _ = streamed(events, asked())
+    completion, notes, _ = translate_answer(body, asked())
+    chunks, stream_notes, _ = stream_answer(events, asked())
     message = completion["choices"][0]["message"]
     assert (message["content"], len(message.get("tool_calls", []))) == (content, calls)
-    assert joined(chunks)["choices"] == comparable(completion)["choices"]
+    assert join_chunks(chunks)["choices"] == comparable(completion)["choices"]
     for ledger in (notes, stream_notes):
         assert ("json-answer-alone" in [note.code for note in ledger]) is has_note
 
 
 @given(st.lists(st.sampled_from([TEXT, FIRST, SECOND, {"text": " "}, {"text": "t", "thought": True}]), min_size=1))
 def test_whatever_comes_around_the_json_it_is_valid(parts):
-    completion = whole(answer(*parts), asked())[0]
+    completion = translate_answer(answer(*parts), asked())[0]
     content = completion["choices"][0]["message"]["content"]
     if FIRST in parts or SECOND in parts:
         assert set(json.loads(content)) == {"b"}
-    chunks = streamed([answer(part, finish=None) for part in parts] + [answer()], asked())[0]
-    assert (joined(chunks)["choices"][0]["message"].get("content") or "") == (content or "")
+    chunks = stream_answer([answer(part, finish=None) for part in parts] + [answer()], asked())[0]
+    assert (join_chunks(chunks)["choices"][0]["message"].get("content") or "") == (content or "")
 
 
 def test_a_leaked_thought_before_the_json_is_a_thought():
     at = asked(options={"leaked_thoughts": True})
     body = answer({"text": "THOUGHT: hm\n\nSure!"}, FIRST)
-    completion = whole(body, at)[0]
+    completion = translate_answer(body, at)[0]
     assert completion["choices"][0]["message"]["content"] == '{"b":"1"}'
-    assert joined(streamed([body], at)[0])["choices"] == comparable(completion)["choices"]
+    assert join_chunks(stream_answer([body], at)[0])["choices"] == comparable(completion)["choices"]
 
 
 def declared(**fields):
@@ -81,9 +81,9 @@ def test_the_clients_own_function_of_that_name_stays_its_own():
     names, _ = declared(tools=tools)
     assert names == ["json_answer", "json_answer_2", "json_answer_3"]
     at = asked(tools=tools)
-    message = whole(answer(call("json_answer", a=1)), at)[0]["choices"][0]["message"]
+    message = translate_answer(answer(call("json_answer", a=1)), at)[0]["choices"][0]["message"]
     assert [one["function"]["name"] for one in message["tool_calls"]] == ["json_answer"]
-    assert whole(answer(call("json_answer_3", a=1)), at)[0]["choices"][0]["message"]["content"] == '{"a":1}'
+    assert translate_answer(answer(call("json_answer_3", a=1)), at)[0]["choices"][0]["message"]["content"] == '{"a":1}'
 
 
 @pytest.mark.parametrize(

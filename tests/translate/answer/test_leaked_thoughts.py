@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adapter.translate.answer.stages import LeakedThoughts
 from adapter.wire.gemini.content import FunctionCall, Part
-from tests.support.answering import answer, context, notes_of, streamed, whole
+from tests.support.answering import answer, context, notes_of, stream_answer, translate_answer
 from tests.translate.answer.agreeing import both
 
 TEXTS = st.lists(st.sampled_from(["THOUGHT:", "THO", "UGHT:", "\n", "\r\n", " ", "\t", "plan", "é"]), max_size=12).map(
@@ -74,5 +74,5 @@ def test_a_call_beside_a_text_in_one_part_is_not_lost():
 
 def test_notes_name_the_parts_as_gemini_numbered_them():
     body = answer({"text": "THOUGHT: plan\n\nyes"}, {"executableCode": {"code": "1"}})
-    assert "candidates[0].content.parts[1]" in notes_of(whole(body, LEAKING)[1])
-    assert "candidates[0].content.parts[].text" in notes_of(streamed([body], LEAKING)[1])
+    assert "candidates[0].content.parts[1]" in notes_of(translate_answer(body, LEAKING)[1])
+    assert "candidates[0].content.parts[].text" in notes_of(stream_answer([body], LEAKING)[1])

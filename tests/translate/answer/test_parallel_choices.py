@@ -15,9 +15,9 @@ from adapter.translate.core.errors import AnswerError
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
-from tests.support.answering import STAMP, answer, read, streamed, whole
+from tests.support.answering import STAMP, answer, read, stream_answer, translate_answer
 from tests.support.answering import context as context_of
-from tests.support.joiner import comparable, joined
+from tests.support.joiner import comparable, join_chunks
 
 
 def context(n, candidates):
@@ -125,7 +125,7 @@ def test_what_each_call_says_comes_with_its_choice_whole_and_streamed(bodies):
         fanout.end(call)
     chunks += machine.close()
     seen = json.loads(encode(completion))
-    assert joined([json.loads(encode(chunk)) for chunk in chunks]) == comparable(seen)
+    assert join_chunks([json.loads(encode(chunk)) for chunk in chunks]) == comparable(seen)
     for choice, body in zip(seen["choices"], bodies, strict=True):
         said = choice["message"].get("extra_content", {}).get("google", {})
         assert said.get("response_id") == body.get("responseId")
@@ -148,6 +148,6 @@ def test_what_each_call_says_comes_with_its_choice_whole_and_streamed(bodies):
 
 def test_fewer_choices_than_were_asked_for_have_a_note():
     at, body = context_of(n=3, capabilities={"candidates": 8}), answer({"text": "a"})
-    ledgers = [whole(body, at)[1], streamed([body], at)[1]]
+    ledgers = [translate_answer(body, at)[1], stream_answer([body], at)[1]]
     for notes in ledgers:
         assert [(note.path, note.code) for note in notes] == [("candidates", "choices-missing")]

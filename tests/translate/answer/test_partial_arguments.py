@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from adapter.translate.answer.stages import steps_of
 from adapter.translate.core.errors import AnswerError
-from tests.support.answering import answer, message, streamed, whole
-from tests.support.joiner import comparable, joined
+from tests.support.answering import answer, message, stream_answer, translate_answer
+from tests.support.joiner import comparable, join_chunks
 
 
 def piece(*partial, name=None, more=True, **call):
@@ -23,8 +23,8 @@ def piece(*partial, name=None, more=True, **call):
 def calls(*parts):
     """The calls of a stream with one event for each part; the same as those of the whole."""
     events = [answer(part, finish=None) for part in parts] + [answer(finish="STOP")]
-    result = joined(streamed(events)[0])
-    assert result["choices"] == comparable(whole(answer(*parts))[0])["choices"]
+    result = join_chunks(stream_answer(events)[0])
+    assert result["choices"] == comparable(translate_answer(answer(*parts))[0])["choices"]
     found = result["choices"][0]["message"].get("tool_calls", [])
     return [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in found]
 
@@ -90,7 +90,7 @@ def test_the_signature_is_that_of_any_piece():
 )
 def test_pieces_that_do_not_fit_are_an_error(parts):
     with pytest.raises(AnswerError) as raised:
-        whole(answer(*parts))
+        translate_answer(answer(*parts))
     assert (raised.value.status, raised.value.code) == (502, "malformed_function_call")
 
 

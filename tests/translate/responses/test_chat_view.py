@@ -13,7 +13,16 @@ from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.signatures import Issued, Signature
-from tests.support.responding import STAMP, Object, asked, context_of, gemini, said, viewed, whole
+from tests.support.responding import (
+    STAMP,
+    Object,
+    context_of,
+    gemini,
+    make_answer,
+    make_request,
+    make_view,
+    translate_answer,
+)
 
 CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
 HI = {"role": "user", "content": "hi"}
@@ -25,7 +34,7 @@ def call(name: str, args: Object | None = None, *, signature: str = "", id_: str
 
 
 def test_a_path_of_chat_is_the_clients_own():
-    view = viewed(
+    view = make_view(
         input=[HI, {"role": "assistant", "content": "a"}, CALL, {**CALL, "call_id": "call_2"}],
         tools=[
             {"type": "web_search"},
@@ -43,7 +52,7 @@ def test_a_path_of_chat_is_the_clients_own():
 
 
 def test_the_ledger_is_the_views_and_then_chats_under_the_clients_paths():
-    view = viewed(truncation="auto", instructions="x")
+    view = make_view(truncation="auto", instructions="x")
     moved = Note("messages[1].content", Fate.DROPPED, "empty-content-dropped", "why")
     ledger = view.ledger([moved, Note("seed", Fate.EXACT)])
     assert ledger == [
@@ -55,7 +64,7 @@ def test_the_ledger_is_the_views_and_then_chats_under_the_clients_paths():
 
 def test_a_rejection_of_chat_names_the_clients_path():
     image = {"type": "input_image", "image_url": "data:image/png;base64,%%%"}
-    view = viewed(input=[HI, {"role": "user", "content": [image]}])
+    view = make_view(input=[HI, {"role": "user", "content": [image]}])
     with pytest.raises(Rejected) as raised:
         chat.to_gemini(context_of(view))
     rejected = view.rejected(raised.value)
@@ -85,7 +94,7 @@ def listed(request: ResponsesRequest, owner: str = "") -> list[Object]:
 
 
 def test_a_string_is_stored_as_a_message_with_an_id_and_parts():
-    [item] = listed(asked(input="hi")[0], "seed")
+    [item] = listed(make_request(input="hi")[0], "seed")
     assert item == {
         "type": "message",
         "id": "msg_seed0000",
@@ -97,7 +106,7 @@ def test_a_string_is_stored_as_a_message_with_an_id_and_parts():
 
 def test_items_are_stored_with_types_and_ids():
     given = [HI, {"role": "assistant", "content": "a"}, CALL, {"id": "rs_1"}, {"type": "compaction_trigger"}]
-    items = listed(asked(input=given)[0], "seed")
+    items = listed(make_request(input=given)[0], "seed")
     assert [item["type"] for item in items] == [
         "message", "message", "function_call", "item_reference", "compaction_trigger",
     ]  # fmt: skip
@@ -109,31 +118,31 @@ def test_items_are_stored_with_types_and_ids():
 
 
 def test_items_of_other_requests_have_other_ids():
-    request, _ = asked()
+    request, _ = make_request()
     assert listed(request, "a")[0]["id"] != listed(request, "b")[0]["id"]
     assert responses.input_items(request, "a") == responses.input_items(request, "a")
 
 
 def test_a_part_without_a_type_is_stored_as_text():
     given = [{"role": "user", "content": [{"text": "a"}]}]
-    [item] = listed(asked(input=given)[0])
+    [item] = listed(make_request(input=given)[0])
     assert item["content"] == [{"text": "a", "type": "input_text"}]
 
 
 def test_no_input_is_no_items():
-    assert responses.input_items(asked(input=None)[0]) == []
+    assert responses.input_items(make_request(input=None)[0]) == []
 
 
 def test_a_conversation_is_told_in_the_response():
     for conversation in ("conv_1", {"id": "conv_1"}):
-        response, _, _ = whole(said({"text": "ok"}), viewed(conversation=conversation))
+        response, _, _ = translate_answer(make_answer({"text": "ok"}), make_view(conversation=conversation))
         assert response["conversation"] == {"id": "conv_1"}
 
 
 def replayed(answer: Object, *more: Object, **fields: object) -> tuple[Object, dict[str, str]]:
     """Gemini's request when the client sends a response back, where nothing is stored."""
-    response, _, _ = whole(answer, viewed(store=False, **fields))
-    return gemini(viewed(input=[HI, *response["output"], *more], store=False, **fields))
+    response, _, _ = translate_answer(answer, make_view(store=False, **fields))
+    return gemini(make_view(input=[HI, *response["output"], *more], store=False, **fields))
 
 
 def output(call_id: str) -> Object:
@@ -141,15 +150,15 @@ def output(call_id: str) -> Object:
 
 
 def test_a_signature_travels_without_a_store():
-    answer = said({"text": "hm", "thought": True}, call("f", {"a": 1}, signature="U0lH", id_="g1"))
-    response, _, _ = whole(answer, viewed(store=False))
-    view = viewed(input=[HI, *response["output"], output(response["output"][-1]["call_id"])])
+    answer = make_answer({"text": "hm", "thought": True}, call("f", {"a": 1}, signature="U0lH", id_="g1"))
+    response, _, _ = translate_answer(answer, make_view(store=False))
+    view = make_view(input=[HI, *response["output"], output(response["output"][-1]["call_id"])])
     body, _ = gemini(view)
     assert body["contents"][1]["parts"] == [call("f", {"a": 1}, signature="U0lH", id_="g1")]
 
 
 def test_a_signature_of_a_text_travels_without_a_store():
-    body, _ = replayed(said({"text": "hello"}, {"text": "", "thoughtSignature": "U0lH"}), HI)
+    body, _ = replayed(make_answer({"text": "hello"}, {"text": "", "thoughtSignature": "U0lH"}), HI)
     assert body["contents"][1]["parts"] == [{"text": "hello", "thoughtSignature": "U0lH"}]
 
 
@@ -160,34 +169,34 @@ def test_parts_that_openai_has_no_place_for_travel_without_a_store():
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}},
         {"text": "two"},
     ]
-    body, _ = replayed(said(*parts), HI, tools=[{"type": "code_interpreter"}])
+    body, _ = replayed(make_answer(*parts), HI, tools=[{"type": "code_interpreter"}])
     assert body["contents"][1]["parts"] == parts
 
 
 def test_calls_without_a_signature_make_no_items_of_thoughts():
-    answer = said(call("f", signature="U0lH", id_="g1"), call("g", id_="g2"), call("f", id_="g3"))
-    response, _, _ = whole(answer, viewed(store=False))
+    answer = make_answer(call("f", signature="U0lH", id_="g1"), call("g", id_="g2"), call("f", id_="g3"))
+    response, _, _ = translate_answer(answer, make_view(store=False))
     kinds = [item["type"] for item in response["output"]]
     assert kinds == ["reasoning", "function_call", "function_call", "function_call"]
 
 
 def test_a_cut_answer_ends_with_its_last_item():
-    answer = said({"text": "hello", "thoughtSignature": "U0lH"}, finish="MAX_TOKENS")
-    response, _, _ = whole(answer, viewed(store=False))
+    answer = make_answer({"text": "hello", "thoughtSignature": "U0lH"}, finish="MAX_TOKENS")
+    response, _, _ = translate_answer(answer, make_view(store=False))
     assert [item["type"] for item in response["output"]] == ["message"]
 
 
 def test_tools_too_large_to_be_remembered_are_converted_all_the_same():
     tools = [{"type": "function", "name": f"f{i}", "description": "x" * 600, "parameters": None} for i in range(500)]
-    view = viewed(tools=tools)
+    view = make_view(tools=tools)
     body, _ = gemini(view)
     assert len(body["tools"][0]["functionDeclarations"]) == 500
-    response, _, _ = whole(said({"text": "ok"}), view)
+    response, _, _ = translate_answer(make_answer({"text": "ok"}), view)
     assert len(response["tools"]) == 500
 
 
 def test_the_view_of_a_request_is_the_same_each_time():
-    one, other = (viewed(input=[HI, CALL], store=False) for _ in range(2))
+    one, other = (make_view(input=[HI, CALL], store=False) for _ in range(2))
     assert encode(one.request) == encode(other.request)
     assert json.loads(encode(one.request))["messages"][1]["tool_calls"][0]["id"] == "call_1"
 
@@ -218,7 +227,7 @@ def test_tools_that_cannot_be_read_are_refused_with_their_path():
 
 
 def test_an_answer_that_cannot_be_read_is_an_error():
-    view = viewed(tools=[{"type": "code_interpreter"}])
+    view = make_view(tools=[{"type": "code_interpreter"}])
     body = b'{"candidates":[{"content":{"parts":[{"executableCode":{"code":1e999}}]},"finishReason":"STOP"}]}'
     answer, unknown = decode(body, GenerateContentResponse)
     with pytest.raises(AnswerError):
@@ -226,7 +235,7 @@ def test_an_answer_that_cannot_be_read_is_an_error():
 
 
 def test_grounding_that_cannot_be_read_is_no_search():
-    view = viewed(tools=[{"type": "web_search"}])
+    view = make_view(tools=[{"type": "web_search"}])
     metadata = b'{"webSearchQueries":[1e999]}'
     body = b'{"candidates":[{"content":{"parts":[{"text":"a"}]},"groundingMetadata":%s}]}' % metadata
     answer, unknown = decode(body, GenerateContentResponse)
@@ -257,12 +266,12 @@ def test_a_number_beyond_64_bits_in_a_filter_of_files_is_no_crash():
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_sealed_record_of_a_whole_answer_belongs_to_it_before_its_items_and_behind_them(is_first):
-    answer = said({"text": "a", "thoughtSignature": "c2ln"})
-    output = whole(answer, viewed(store=False))[0]["output"]
+    answer = make_answer({"text": "a", "thoughtSignature": "c2ln"})
+    output = translate_answer(answer, make_view(store=False))[0]["output"]
     [sealed] = [item for item in output if item["type"] == "reasoning"]
     items = [item for item in output if item is not sealed]
     items.insert(0 if is_first else len(items), sealed)
     body, _ = gemini(
-        viewed(store=False, input=[{"role": "user", "content": "hi"}, *items, {"role": "user", "content": "on"}])
+        make_view(store=False, input=[{"role": "user", "content": "hi"}, *items, {"role": "user", "content": "on"}])
     )
     assert body["contents"][1]["parts"] == [{"text": "a", "thoughtSignature": "c2ln"}]

@@ -17,9 +17,18 @@ from adapter.translate.signatures.carriers import unseal
 from adapter.wire.base import encode, present
 from adapter.wire.openai.errors import Error, ErrorBody
 from conformance.events import join_events
-from tests.support.joiner import kept, merged
+from tests.support.joiner import last_records, merge_texts
 from tests.support.oracles import check_events
-from tests.support.responding import STAMP, Object, context_of, read, said, streamed, viewed, whole
+from tests.support.responding import (
+    STAMP,
+    Object,
+    context_of,
+    make_answer,
+    make_view,
+    read,
+    stream_response,
+    translate_answer,
+)
 from tests.support.streams import streams
 
 
@@ -43,7 +52,7 @@ def comparable(response: Object) -> Object:
 def opened(content: str | None) -> Any:
     records = unseal(content or "") or {}
     return {
-        key: (record.value, record.id, merged(json.loads(bytes(record.parts))) if present(record.parts) else None)
+        key: (record.value, record.id, merge_texts(json.loads(bytes(record.parts))) if present(record.parts) else None)
         for key, record in records.items()
     }
 
@@ -51,20 +60,20 @@ def opened(content: str | None) -> Any:
 @given(streams(), st.booleans())
 def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(case, stateless):
     body, events = of_first(case[0]), first_only(case[1])
-    view = viewed(store=not stateless)
-    response, _, issued = whole(body, view)
-    told, issued_by_stream = streamed(events, view)
+    view = make_view(store=not stateless)
+    response, _, issued = translate_answer(body, view)
+    told, issued_by_stream = stream_response(events, view)
     assert comparable(join_events(told)) == comparable(response)
-    assert kept(issued_by_stream) == kept(issued)
+    assert last_records(issued_by_stream) == last_records(issued)
 
 
 @given(streams())
 def test_a_response_says_what_chat_says(case):
-    body, view = of_first(case[0]), viewed()
-    response, _, issued = whole(body, view)
+    body, view = of_first(case[0]), make_view()
+    response, _, issued = translate_answer(body, view)
     answer, unknown = read(body)
     completion, _, issued_by_chat = chat.from_gemini(answer, context_of(view), STAMP, unknown)
-    assert kept(one for one in issued if not one.key.startswith("item:")) == kept(issued_by_chat)
+    assert last_records(one for one in issued if not one.key.startswith("item:")) == last_records(issued_by_chat)
     message = json.loads(encode(completion))["choices"][0]["message"]
     assert text_of(response, "output_text", "text") == (message["content"] or "")
     assert text_of(response, "refusal", "refusal") == (message["refusal"] or "")
@@ -89,7 +98,7 @@ def failed(machine: responses.ResponseStream, **error: Any) -> list[Object]:
 
 
 def machine_of(**fields: Any) -> responses.ResponseStream:
-    view = viewed(**fields)
+    view = make_view(**fields)
     return responses.ResponseStream(STAMP, view).begin(context_of(view), STAMP.model)
 
 
@@ -115,13 +124,13 @@ def test_a_failure_has_a_code_that_clients_act_on(error, code):
 def test_a_failure_at_the_first_event_begins_with_created():
     machine = machine_of()
     with pytest.raises(AnswerError):
-        machine.feed(*read(said(finish="MALFORMED_FUNCTION_CALL")))
+        machine.feed(*read(make_answer(finish="MALFORMED_FUNCTION_CALL")))
     assert next(event["type"] for event in failed(machine)) == "response.created"
 
 
 def test_a_failure_ends_what_is_open():
     machine = machine_of()
-    told = [json.loads(encode(event)) for event in machine.feed(*read(said({"text": "so"}, finish="")))]
+    told = [json.loads(encode(event)) for event in machine.feed(*read(make_answer({"text": "so"}, finish="")))]
     told += failed(machine)
     check_events(told)
     assert join_events(told)["output"][0]["status"] == "incomplete"
@@ -142,44 +151,47 @@ def test_a_stream_starts_once():
     machine = machine_of()
     assert [event.type for event in machine.start()] == ["response.created", "response.in_progress"]
     assert machine.start() == []
-    assert next(event.type for event in machine.feed(*read(said({"text": "a"})))) == "response.output_item.added"
+    assert next(event.type for event in machine.feed(*read(make_answer({"text": "a"})))) == "response.output_item.added"
     assert machine.finished
 
 
 def test_an_event_does_not_change_after_it_was_made():
     machine = machine_of()
-    told = machine.feed(*read(said({"text": "a"}, {"text": "b", "thought": True}, finish="")))
+    told = machine.feed(*read(make_answer({"text": "a"}, {"text": "b", "thought": True}, finish="")))
     before = [encode(event) for event in told]
-    told += machine.feed(*read(said({"text": "c"})))
+    told += machine.feed(*read(make_answer({"text": "c"})))
     machine.close()
     assert [encode(event) for event in told][: len(before)] == before
 
 
 def test_the_time_of_completion_is_the_clocks():
-    view = viewed()
+    view = make_view()
     machine = responses.ResponseStream(STAMP, view, clock=lambda: 1_700_000_009.7).begin(context_of(view), STAMP.model)
-    machine.feed(*read(said({"text": "a"})))
+    machine.feed(*read(make_answer({"text": "a"})))
     machine.close()
     assert machine.response.completed_at == 1_700_000_009
 
 
 def test_sound_is_lost_and_reported():
     sound = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA"}}
-    _, notes, _ = whole(said({"text": "a"}, sound, sound), viewed())
+    _, notes, _ = translate_answer(make_answer({"text": "a"}, sound, sound), make_view())
     assert [note.path for note in notes if note.fate == "dropped"] == ["candidates[0].content.parts[].inlineData"]
 
 
 def test_sound_that_cannot_be_read_is_lost_like_any_other():
     sound = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "%"}}
-    response, notes, _ = whole(said({"text": "a"}, sound), viewed())
+    response, notes, _ = translate_answer(make_answer({"text": "a"}, sound), make_view())
     assert response["status"] == "completed"
     assert "candidates[0].content.parts[].inlineData" in [note.path for note in notes]
 
 
 def test_log_probabilities_wait_for_their_text():
     logprobs = {"chosenCandidates": [{"token": "a", "logProbability": -0.5}]}
-    events = [said({"text": "x", "thought": True}, finish="", logprobsResult=logprobs), said({"text": "a"})]
-    told, _ = streamed(events, viewed())
+    events = [
+        make_answer({"text": "x", "thought": True}, finish="", logprobsResult=logprobs),
+        make_answer({"text": "a"}),
+    ]
+    told, _ = stream_response(events, make_view())
     [message] = [item for item in join_events(told)["output"] if item["type"] == "message"]
     assert [one["token"] for one in message["content"][0]["logprobs"]] == ["a"]
 
@@ -193,7 +205,7 @@ CITED = {
 def test_a_citation_without_a_search_tool_is_in_the_response():
     """Gemini grounds only where it was asked to; if it does all the same, the message may be told already."""
     parts = [{"text": "ab"}, {"functionCall": {"name": "f", "args": {}}}, {"text": "cde"}]
-    response, _, _ = whole(said(*parts, groundingMetadata=CITED), viewed())
+    response, _, _ = translate_answer(make_answer(*parts, groundingMetadata=CITED), make_view())
     texts = [item["content"][0] for item in response["output"] if item["type"] == "message"]
     assert texts[0]["annotations"] == []
     assert [(one["start_index"], one["end_index"]) for one in texts[1]["annotations"]] == [(0, 3)]
@@ -201,8 +213,8 @@ def test_a_citation_without_a_search_tool_is_in_the_response():
 
 def test_a_citation_beside_a_refusal_is_in_the_text():
     blocked = {"promptFeedback": {"blockReason": "SAFETY"}}
-    events = [said({"text": "abcde"}, finish=""), blocked, said(finish="SAFETY", groundingMetadata=CITED)]
-    told, _ = streamed(events, viewed(tools=[{"type": "web_search"}]))
+    events = [make_answer({"text": "abcde"}, finish=""), blocked, make_answer(finish="SAFETY", groundingMetadata=CITED)]
+    told, _ = stream_response(events, make_view(tools=[{"type": "web_search"}]))
     text, refusal = join_events(told)["output"][0]["content"]
     assert len(text["annotations"]) == 1
     assert refusal["type"] == "refusal"
@@ -217,7 +229,7 @@ def test_a_search_without_queries_is_no_item(arguments):
             **({"args": arguments} if arguments is not None else {}),
         }
     }
-    response, _, _ = whole(said(part, {"text": "a"}), viewed())
+    response, _, _ = translate_answer(make_answer(part, {"text": "a"}), make_view())
     assert [item["type"] for item in response["output"]] == ["message"]
 
 
@@ -227,19 +239,19 @@ def test_a_search_without_queries_is_no_item(arguments):
 )
 def test_arguments_that_are_not_the_tools_are_a_functions_call(arguments):
     call = {"functionCall": {"name": "local_shell", "args": arguments}}
-    response, _, _ = whole(said(call), viewed(tools=[{"type": "local_shell"}]))
+    response, _, _ = translate_answer(make_answer(call), make_view(tools=[{"type": "local_shell"}]))
     assert response["output"][0]["type"] == "function_call"
     assert json.loads(response["output"][0]["arguments"]) == arguments
 
 
 def test_a_patch_without_a_diff_has_an_empty_one():
     call = {"functionCall": {"name": "apply_patch", "args": {"type": "create_file", "path": "a"}}}
-    response, _, _ = whole(said(call), viewed(tools=[{"type": "apply_patch"}]))
+    response, _, _ = translate_answer(make_answer(call), make_view(tools=[{"type": "apply_patch"}]))
     assert response["output"][0]["operation"] == {"type": "create_file", "path": "a", "diff": ""}
 
 
 def test_the_model_that_answers_is_named_after_the_first_events_too():
-    view = viewed()
+    view = make_view()
     machine = responses.ResponseStream(STAMP, view)
     [created, _] = machine.start()
     machine.begin(context_of(view, options={"upstream": "relay"}), "another")
@@ -254,12 +266,12 @@ def test_the_model_that_answers_is_named_after_the_first_events_too():
 
 
 def test_items_of_two_answers_have_ids_of_their_own():
-    view, ids = viewed(), []
+    view, ids = make_view(), []
     for seed in ("one", "two"):
         machine = responses.ResponseStream(msgspec.structs.replace(STAMP, seed=seed), view).begin(
             context_of(view), STAMP.model
         )
-        machine.feed(*read(said({"text": "hi"}, {"functionCall": {"name": "f", "args": {}}})))
+        machine.feed(*read(make_answer({"text": "hi"}, {"functionCall": {"name": "f", "args": {}}})))
         machine.close()
         ids += [item.id for item in machine.response.output]
     assert len(set(ids)) == len(ids) == 4
@@ -267,17 +279,17 @@ def test_items_of_two_answers_have_ids_of_their_own():
 
 def test_the_signature_of_a_candidate_that_is_not_told_is_not_carried():
     call = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c2ln"}
-    answer = said({"text": "a"})
+    answer = make_answer({"text": "a"})
     answer["candidates"].append({"index": 1, "content": {"role": "model", "parts": [call]}, "finishReason": "STOP"})
-    view = viewed(store=False)
-    for response in (whole(answer, view)[0], join_events(streamed([answer], view)[0])):
+    view = make_view(store=False)
+    for response in (translate_answer(answer, view)[0], join_events(stream_response([answer], view)[0])):
         assert [item["type"] for item in response["output"]] == ["message"]
 
 
 def test_a_response_that_is_taken_back_ends_with_what_it_said_so_far():
-    view = viewed()
+    view = make_view()
     machine = responses.ResponseStream(STAMP, view).begin(context_of(view), STAMP.model)
-    told = [*machine.feed(*read(said({"text": "a"}, finish=""))), *machine.cancel()]
+    told = [*machine.feed(*read(make_answer({"text": "a"}, finish=""))), *machine.cancel()]
     seen = [json.loads(encode(event)) for event in told]
     last = seen[-1]["response"]
     assert last["status"] == "cancelled"
@@ -286,9 +298,9 @@ def test_a_response_that_is_taken_back_ends_with_what_it_said_so_far():
 
 def test_parts_without_an_item_are_those_of_the_answer_that_is_told():
     mine, others = ({"fileData": {"mimeType": "video/mp4", "fileUri": f"files/{name}"}} for name in ("mine", "others"))
-    answer = said({"text": "a"}, mine)
+    answer = make_answer({"text": "a"}, mine)
     answer["candidates"].append({"index": 1, "content": {"role": "model", "parts": [others]}, "finishReason": "STOP"})
-    for response in (whole(answer, viewed())[0], join_events(streamed([answer], viewed())[0])):
+    for response in (translate_answer(answer, make_view())[0], join_events(stream_response([answer], make_view())[0])):
         assert response["extra_content"]["google"]["parts"] == [mine]
 
 

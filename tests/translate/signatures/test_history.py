@@ -15,7 +15,7 @@ from adapter.wire.base import encode
 from adapter.wire.limits import DEFAULTS
 from adapter.wire.signatures import Signature
 from adapter.wire.surrogates import REPLACED
-from tests.support.answering import Object, answer, context, whole
+from tests.support.answering import Object, answer, context, translate_answer
 
 HERE = {"upstream": "studio"}
 
@@ -27,7 +27,7 @@ def call(name: str, signature: str = "", **args: Any) -> Object:
 
 def told(*parts: Object) -> tuple[Object, dict[str, Signature]]:
     """An answer as the client has it, and the records that were stored."""
-    completion, _, issued = whole(answer(*parts), context(options=HERE))
+    completion, _, issued = translate_answer(answer(*parts), context(options=HERE))
     return completion["choices"][0]["message"], {one.key: one.signature for one in issued}
 
 

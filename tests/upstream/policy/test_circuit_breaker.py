@@ -338,7 +338,7 @@ async def test_it_can_be_turned_off(chaos):
 @pytest.mark.faults
 async def test_clients_that_leave_say_nothing_of_the_upstream(chaos):
     async def hanging(exchange):
-        await exchange.gone()
+        await exchange.wait_closed()
 
     chaos.script = hanging
     async with upstream(chaos.url) as client:

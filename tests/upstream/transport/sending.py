@@ -36,5 +36,5 @@ async def whole(response):
 
 
 async def hang(exchange):
-    await exchange.gone()
+    await exchange.wait_closed()
     return True

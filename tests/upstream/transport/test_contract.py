@@ -58,7 +58,7 @@ async def test_closing_inside_a_body_closes_the_connection_and_frees_its_place(k
     async def script(exchange):
         if exchange.hit == 1:
             await exchange.send(CHUNKED + chunk(b"one"))
-            await exchange.gone()
+            await exchange.wait_closed()
             return True
         return await exchange.send(OK)
 
@@ -67,7 +67,7 @@ async def test_closing_inside_a_body_closes_the_connection_and_frees_its_place(k
         response = await send()
         assert await response.read() == b"one"
         await response.aclose()
-        await chaos.settled()
+        await chaos.wait_for_connections()
         assert await whole(await send()) == b"ok"
 
 
@@ -87,7 +87,7 @@ async def test_cancelling_a_wait_closes_the_connection_and_frees_its_place(kind,
             if head_first:
                 await exchange.send(CHUNKED)
             arrived.set()
-            await exchange.gone()
+            await exchange.wait_closed()
             return True
         return await exchange.send(OK)
 
@@ -102,7 +102,7 @@ async def test_cancelling_a_wait_closes_the_connection_and_frees_its_place(kind,
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await chaos.settled()
+        await chaos.wait_for_connections()
         assert await whole(await send()) == b"ok"
 
 
@@ -116,11 +116,11 @@ async def test_random_cancellations_leak_no_connection(kind, chaos):
                 return await exchange.send(OK)
             case 1:
                 await exchange.send(CHUNKED + chunk(b"one"))
-                await exchange.gone()
+                await exchange.wait_closed()
             case 2:
                 await exchange.send(CHUNKED + b"20\r\ncut")
             case 3:
-                await exchange.gone()
+                await exchange.wait_closed()
         return True
 
     async def call(send):
@@ -244,7 +244,7 @@ async def test_an_answer_before_the_body_was_taken_is_an_answer(chaos, send):
     response = await send(body=b"x" * 5_000_000)
     assert response.status == 413
     assert await whole(response) == b"too large"
-    await chaos.settled()
+    await chaos.wait_for_connections()
 
 
 async def test_redirects_are_not_followed(chaos, send):
@@ -296,7 +296,7 @@ async def test_the_deadline_ends_a_body_that_never_pauses(kind, chaos, piece):
         response = await send(seconds=0.5)
         with pytest.raises(UpstreamTimeout) as caught:
             await asyncio.wait_for(whole(response), PATIENCE)
-        await chaos.settled()
+        await chaos.wait_for_connections()
     assert caught.value.phase == "total"
 
 

@@ -58,7 +58,7 @@ async def test_an_answer_that_does_not_begin_runs_into_the_first_byte_limit(kind
         with pytest.raises(UpstreamTimeout) as caught:
             await send()
         assert caught.value.phase == "first byte"
-        await chaos.settled()
+        await chaos.wait_for_connections()
     assert chaos.hits == 1
 
 
@@ -75,7 +75,7 @@ async def test_a_silence_inside_a_body_runs_into_its_own_limit(kind, chaos):
             await response.read()
         await response.aclose()
         assert caught.value.phase == "between bytes"
-        await chaos.settled()
+        await chaos.wait_for_connections()
 
 
 async def test_a_silence_right_after_the_head_runs_into_the_same_limit(kind, chaos):
@@ -114,7 +114,7 @@ async def test_a_body_that_only_drips_runs_into_the_total_limit(kind, chaos):
         with pytest.raises(UpstreamTimeout) as caught:
             await whole(response)
         assert caught.value.phase == "total"
-        await chaos.settled()
+        await chaos.wait_for_connections()
 
 
 @pytest.mark.parametrize("seconds", [0.1, -1.0])
@@ -161,7 +161,7 @@ async def test_a_kept_connection_closed_while_idle_is_not_used(chaos, send):
     chaos.script = script
     for _ in range(3):
         assert await whole(await send()) == b"ok"
-        await chaos.settled()
+        await chaos.wait_for_connections()
     assert chaos.connections == 3
 
 

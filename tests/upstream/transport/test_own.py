@@ -21,13 +21,13 @@ async def test_an_answer_that_nobody_asked_for_is_never_anybodys(chaos):
         await exchange.send(OK)
         if exchange.hit == 1:
             await exchange.send(answer(b"smuggled"))
-            await exchange.gone()
+            await exchange.wait_closed()
         return exchange.hit == 1
 
     chaos.script = script
     async with opened(AsyncioTransport, chaos.url) as send:
         assert await whole(await send()) == b"ok"
-        await chaos.settled()
+        await chaos.wait_for_connections()
         assert await whole(await send()) == b"ok"
 
 
@@ -69,14 +69,14 @@ async def test_an_answer_may_come_before_the_request_is_sent_whole(chaos):
 
     async def script(exchange):
         await exchange.send(answer(b"too large", "413 Payload Too Large"))
-        await exchange.gone()
+        await exchange.wait_closed()
         return True
 
     chaos.script = script
     async with opened(AsyncioTransport, chaos.url) as send:
         response = await send(body=bytes(30_000_000))
         assert (response.status, await whole(response)) == (413, b"too large")
-        await chaos.settled()
+        await chaos.wait_for_connections()
 
 
 async def test_what_nobody_reads_stops_the_sender(chaos):
