@@ -52,7 +52,7 @@ class Asking(msgspec.Struct, frozen=True):
         def ask(body: GenerateContentRequest) -> _Answer:
             return self.generate(plan, body)
 
-        return await continuation.whole(first, ask, self._continuation(plan))
+        return await continuation.whole(first, ask, Continuation(plan.body, plan.context, self.continuations))
 
     def stream(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, ReplyStream]:
         """Open one stream, with the body of a plan or one that continues it. Raises `UpstreamError`.
@@ -64,7 +64,7 @@ class Asking(msgspec.Struct, frozen=True):
 
     def continued(self, plan: Plan, events: ReplyStream) -> ReplyStream:
         """Return the events of a whole answer: those of the stream, then those of further calls."""
-        answer = self._continuation(plan)
+        answer = Continuation(plan.body, plan.context, self.continuations)
         return ContinuedStream(events, partial(self.stream, plan), answer) if answer.is_allowed else events
 
     async def merge_choices(self, plan: Plan) -> ReplyStream:
@@ -78,9 +78,6 @@ class Asking(msgspec.Struct, frozen=True):
 
     async def _stream_choice(self, plan: Plan) -> ReplyStream:
         return self.continued(plan, await self.stream(plan, plan.body))
-
-    def _continuation(self, plan: Plan) -> Continuation:
-        return Continuation(plan.body, plan.context, self.continuations)
 
 
 async def _with_images(asked: Coroutine[object, object, Reply], form: ImageForm) -> Reply:

@@ -29,7 +29,7 @@ from adapter.translate.signatures.prefix_digest import (
 )
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import ABSENT
-from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import NOTHING, Signature
 
 Records = Mapping[str, Signature]
@@ -72,28 +72,19 @@ class History:
         self._carried = carried if earlier is None or carried is None else carried.behind(earlier.end)
         self.earlier = earlier
         self._cut = cut
-        self._answers: dict[int, KnownAnswer] = {}
-        if earlier is None:
-            self._add_answers(request.messages, 0)
-        else:
-            self._add_answers(request.messages[earlier.end :], earlier.end)
+        start = earlier.end if earlier is not None else 0
+        self._answers = known_answers(request.messages[start:], start)
         self._keys: dict[str, KnownAnswer] = {}
         self._legacy: dict[str, tuple[KnownAnswer, int, Signature]] = {}
         self._prefix: PrefixDigest | None = None
         self._digest_at_cut: PrefixDigest | None = None
-
-    def _add_answers(self, some: Sequence[Message], start: int) -> None:
-        """Add the answers among some messages, the first of which is at this index."""
-        for answer in known_answers(some, start):
-            self._answers[answer.index] = answer
 
     def recall(self) -> None:
         """Read the first messages after all, with what was known of their answers."""
         earlier, self.earlier = self.earlier, None
         if earlier is None:
             return
-        later, self._answers = self._answers, {}
-        self._add_answers(self._request.messages[: earlier.end], 0)
+        later, self._answers = self._answers, known_answers(self._request.messages[: earlier.end], 0)
         for answer, known in zip(self._answers.values(), earlier.answers, strict=True):
             answer.found, answer.whole = list(known.found), known.whole
         self._answers |= later

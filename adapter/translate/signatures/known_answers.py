@@ -96,16 +96,16 @@ _BESIDE_CALL, _BARE_CALL = _others(ToolCall, "id", "type", "function")
 _BESIDE_FUNCTION, _BARE_FUNCTION = _others(FunctionCall, "name", "arguments")
 
 
-def known_answers(some: Sequence[Message], start: int) -> list[KnownAnswer]:
-    """Return the answers among some messages, the first of which is at this index; nothing is known of them yet."""
+def known_answers(some: Sequence[Message], start: int) -> dict[int, KnownAnswer]:
+    """Return the answers among some messages by index, the first message's being `start`; nothing is known of them."""
     places = [place for place, message in enumerate(some) if message.role == "assistant"]
     are_bare = list(map(_BARE_MESSAGE.__eq__, map(_BESIDE_MESSAGE, map(astuple, some)))) if places else []
-    answers = []
+    answers: dict[int, KnownAnswer] = {}
     for place in places:
         message = some[place]
         calls = calls_of(message)
         plain = _plain_calls(some, place, start, are_bare) if message.tool_calls and are_bare[place] else None
-        answers.append(KnownAnswer(start + place, message, calls, plain, [None] * len(calls)))
+        answers[start + place] = KnownAnswer(start + place, message, calls, plain, [None] * len(calls))
     return answers
 
 

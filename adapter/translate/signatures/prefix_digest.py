@@ -10,6 +10,7 @@ from collections.abc import Container, Sequence
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import orjson
 
 from adapter.wire.base import encode
@@ -135,25 +136,21 @@ Step = tuple[str, str, str]
 """An answer that is a text and one call, and the call's result: the text, the call's digest, the result's text."""
 
 
-class PrefixDigest:
+class PrefixDigest(msgspec.Struct, eq=False):
     """A running digest over a history's messages.
 
     `add` and `add_answer` take the next one; `key` names the answer that was taken last. The results of one answer's
     calls are taken together, once what follows them comes.
     """
 
-    def __init__(self) -> None:
-        self._running = sha256()
-        self._places: dict[str, list[int]] = {}
-        self._results: list[tuple[int, bytes]] = []
+    _running: Any = msgspec.field(default_factory=sha256)
+    _places: dict[str, list[int]] = {}
+    _results: list[tuple[int, bytes]] = []
 
     def copy(self) -> "PrefixDigest":
         """Return a digest that goes on from here by itself."""
-        other = PrefixDigest()
-        other._running = self._running.copy()
-        other._places = {key: list(places) for key, places in self._places.items()}
-        other._results = list(self._results)
-        return other
+        places = {key: list(places) for key, places in self._places.items()}
+        return PrefixDigest(self._running.copy(), places, list(self._results))
 
     def add(self, message: Message) -> None:
         """Take the next message, which is not an assistant's."""

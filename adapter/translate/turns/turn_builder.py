@@ -52,7 +52,7 @@ class Turns:
     """
 
     is_traced = False
-    """Whether `trace` must be called for every part."""
+    """Whether `trace` does anything: whoever makes many parts may ask first."""
 
     __slots__ = (
         "at_cut",
@@ -124,7 +124,8 @@ def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
         parts = [Part(text=content)] if content else []
     else:
         parts = media.parts_of(content, f"[{index}].content", turns.context, turns.notes)
-    turns.trace(index, parts)
+    if turns.is_traced:
+        turns.trace(index, parts)
     return parts
 
 
