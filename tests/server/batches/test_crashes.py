@@ -346,7 +346,7 @@ async def test_a_journal_that_cannot_be_read_stops_nobody_else(tmp_path, monkeyp
     async with emulated(EmulatorSettings()) as gemini, process(gemini, tmp_path, "studio") as client:
         done = await ended(client, await begin(client, *ROWS))
     assert done["status"] == "completed"
-    assert "its journal cannot be read" in caplog.text
+    assert "its journal is unreadable" in caplog.text
 
 
 async def test_a_client_whose_key_was_taken_away_runs_nothing_more(tmp_path, monkeypatch):
@@ -383,12 +383,12 @@ async def test_a_batch_of_a_client_that_brings_its_own_key_goes_on_when_it_asks(
         assert "one" not in "".join(path.read_text("latin-1") for path in tmp_path.rglob("state.json"))
         async with process(gemini, tmp_path, platform, **own) as client:
             client.headers["authorization"] = "Bearer one"
-            while "goes on when its client asks for it" not in caplog.text:
+            while "waits: its client's key is unknown" not in caplog.text:
                 await asyncio.sleep(0.01)
             before = len(await gemini.requests())
             await asyncio.sleep(0.2)
             assert len(await gemini.requests()) == before, "nobody has the key"
-            assert caplog.text.count("goes on when its client asks for it") == 1, "it is said once"
+            assert caplog.text.count("waits: its client's key is unknown") == 1, "it is said once"
             other = await client.get(f"/v1/batches/{batch['id']}", headers={"authorization": "Bearer two"})
             assert other.status_code == 404
             done = await ended(client, batch)

@@ -95,7 +95,7 @@ def test_names_say_what_is_a_list_and_what_an_object(fields, members):
 
 @pytest.mark.parametrize("names", [("o", "o[a]"), ("o[a]", "o")])
 def test_what_is_an_object_and_a_text_is_refused(names):
-    with pytest.raises(MalformedForm, match="an object and something else"):
+    with pytest.raises(MalformedForm, match="both an object and another value"):
         members_of({name: ["x"] for name in names}, Asked)
 
 
