@@ -47,7 +47,7 @@ PLACES = {
     "the request": ("plan.translate", False, 0),
     "the request of a stream": ("plan.translate", True, 0),
     "the answer": ("chat.from_gemini", False, 1),
-    "the first event": ("chat.ChatStream.feed", True, 1),
+    "the first event": ("chat.ChatStream.feed_whole", True, 1),
 }
 
 
@@ -84,8 +84,8 @@ async def test_a_mistake_before_anything_was_sent_is_a_500(place, monkeypatch, c
 @pytest.mark.parametrize("place", ["an event", "the end"])
 async def test_a_mistake_in_the_middle_of_a_stream_is_its_last_event(place, monkeypatch, caplog):
     log = Kept()
-    name = "feed" if place == "an event" else "close"
-    broken = fails_at(2, ChatStream.feed) if place == "an event" else fails
+    name = "feed_whole" if place == "an event" else "close"
+    broken = fails_at(2, ChatStream.feed_whole) if place == "an event" else fails
     async with running() as (chaos, url), adapter(Named(url), lines=log) as client:
         chaos.script = by_kind(told(FINAL), whole_stream(delta("a"), frame(FINAL), pause=0.05))
         with monkeypatch.context() as patched:
