@@ -63,7 +63,7 @@ def read_messages(value: Sequence[Message], turns: Turns) -> None:
             turns.history.recall()
         if any(map(_NAME, value)):
             turns.shared_roles = shared_roles(speakers_of(value))
-        index = _leading_system(value, turns)
+        index = _leading_system(value, turns) if value[0].role in SYSTEM_ROLES else 0
     # The first answer needs it; most small requests have none.
     steps: PlainSteps | None = None
     while index < len(value):
@@ -75,7 +75,8 @@ def read_messages(value: Sequence[Message], turns: Turns) -> None:
         steps = steps or PlainSteps(turns)
         index = steps.add(index) or _block(value, index, turns)
     _ends(turns)
-    stand_in(turns)
+    if turns.unsigned:
+        stand_in(turns)
 
 
 def _go_on(earlier: EarlierTurns, value: Sequence[Message], turns: Turns) -> int:

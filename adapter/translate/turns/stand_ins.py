@@ -17,8 +17,8 @@ from adapter.wire.gemini.content import Content, Part
 
 
 def stand_in(turns: Turns) -> None:
-    """Sign the first call of each step of the current turn that has no signature, and note it. Raises `StaleTurns`."""
-    if not turns.unsigned or not turns.context.capabilities.signatures:
+    """Sign the first call of each step of the current turn, if it is `unsigned`, and note it. Raises `StaleTurns`."""
+    if not turns.context.capabilities.signatures:
         return
     added = _Added(turns)
     for content in takewhile(_goes_on, reversed(turns.contents)):
