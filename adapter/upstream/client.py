@@ -282,7 +282,7 @@ class Upstream:
         pieces: Sequence[bytes],
     ) -> _Call:
         path = f"{model_path(model, self.settings.models)}:{method}"
-        observer = self._observe(method.partition("?")[0], model, request)
+        observer = None if self._observer is None else self._observe(method.partition("?")[0], model, request)
         until, events = self._deadline_for(deadline), method is _SSE
         return _Call("POST", path, pieces or encode(request), caller, model, until, observer, events)
 
@@ -303,7 +303,9 @@ class Upstream:
     async def _run(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> T:
         """Make attempts as the retry policy allows; return what `read` makes of the first good answer."""
         breaker = self._breaker
-        attempts = Attempts(self._retry, call.deadline)
+        # Most calls need one attempt.
+        attempts: Attempts | None = None
+        self._retry.running += 1
         try:
             while True:
                 key: Mapping[str, str] | None = None
@@ -330,12 +332,15 @@ class Upstream:
                     return answer
                 except UpstreamError as error:
                     self._report_failure(call, key, error)
+                    attempts = attempts or Attempts(self._retry, call.deadline)
                     pause = attempts.next_pause(error)
                     if pause is None:
                         raise
                 await attempts.sleep(pause)
         finally:
-            attempts.end()
+            self._retry.running -= 1
+            if attempts is not None:
+                attempts.end()
 
     def _report_failure(self, call: _Call, key: Mapping[str, str] | None, error: UpstreamError) -> None:
         """Report a failed attempt to the key pool and the observer; without a `key` no attempt was made."""

@@ -268,8 +268,12 @@ async def run(call: Call) -> None:
     exchange.path, exchange.client, exchange.request = endpoint, call.client.id, call.body
     exchange.model_asked = str(orjson.loads(call.body).get("model", ""))
     service.recorder.exchanges.begin(exchange)
-    with while_connected(call.scope, call.receive), await service.admission.slot():
-        await _RUNS[endpoint](call)
+    with while_connected(call.scope, call.receive):
+        await service.admission.acquire()
+        try:
+            await _RUNS[endpoint](call)
+        finally:
+            service.admission.release()
 
 
 def _headers(service: Service) -> dict[str, str]:

@@ -216,12 +216,15 @@ class ResponsesSocket:
                 raise Rejected(
                     "background", "setting-contradicted", "websockets have no background mode: use POST /v1/responses"
                 )
-            with await service.admission.slot():
+            await service.admission.acquire()
+            try:
                 client, memory = call.client, self._memory
                 turn = await turn_of(service, request, unknown, client, work=call.work, memory=memory, text=text)
                 call.exchange.history_bytes = turn.past.held.size
                 call.accept(turn.plans)
                 await self._answer(call, turn, request)
+            finally:
+                service.admission.release()
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 - the border, as in `http_door`

@@ -6,15 +6,14 @@ States of a request:
     running    it has a slot
     refused    `Overloaded` was raised; the client gets 429 or 503 with a time to wait
 
-Transitions: `Admission.slot()` leads to running if a slot is free, else to waiting, or to refused if the queue is full.
-`release()`, at the end of a `with`, hands the slot to the first in the queue. A request that is cancelled in the moment
-in which it is handed a slot must release it, or the slot would be lost for ever.
+Transitions: `Admission.acquire()` leads to running if a slot is free, else to waiting, or to refused if the queue is
+full. `release()` hands the slot to the first in the queue. A request that is cancelled in the moment in which it is
+handed a slot must release it, or the slot would be lost for ever.
 """
 
 import asyncio
 from collections import deque
 from math import ceil
-from typing import Self
 
 from adapter.server.http.byte_budget import ByteBudget, Overloaded
 
@@ -50,8 +49,8 @@ class HeldBytes:
 class Admission:
     """Slots for running requests, and a queue for waiting ones: first in, first out.
 
-    A request runs inside `with await admission.slot()`. `most` is the number of slots, `queued` the length of the
-    queue, `patience` the longest wait in seconds.
+    A request runs between `acquire` and `release`. `most` is the number of slots, `queued` the length of the queue,
+    `patience` the longest wait in seconds.
     """
 
     def __init__(self, most: int, queued: int, patience: float) -> None:
@@ -60,22 +59,14 @@ class Admission:
         self._patience = patience
         self._queue: deque[asyncio.Future[None]] = deque()
 
-    def try_acquire(self) -> bool:
-        """Take a free slot; False if there is none."""
-        if self._free == 0:
-            return False
-        self._free -= 1
-        return True
+    async def acquire(self) -> None:
+        """Take a slot, at once or after a wait; whoever takes one must release it. Raises `Overloaded`."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait_for_slot()
 
-    async def slot(self) -> Self:
-        """Take a slot, at once or after a wait; the `with` block around it releases it. Raises `Overloaded`."""
-        if not self.try_acquire():
-            await self.wait_for_slot()
-        return self
-
-    def __enter__(self) -> None: ...
-
-    async def wait_for_slot(self) -> None:
+    async def _wait_for_slot(self) -> None:
         """Wait for the next slot that is released. Raises `Overloaded`."""
         if len(self._queue) >= self._max_queued:
             raise Overloaded
@@ -94,7 +85,7 @@ class Admission:
                 raise Overloaded from None
             raise
 
-    def release(self, *_exception: object) -> None:
+    def release(self) -> None:
         """Hand the slot to the first request in the queue that still waits, or make it free."""
         for waiter in self._queue:
             if not waiter.done():
@@ -102,5 +93,3 @@ class Admission:
                 waiter.set_result(None)
                 return
         self._free += 1
-
-    __exit__ = release

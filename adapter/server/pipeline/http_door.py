@@ -93,5 +93,10 @@ async def _answer(endpoint: Endpoint, call: Call) -> None:
     call.exchange.is_form = call.form is not None
     call.exchange.request = call.body if call.form is None else call.form.describe()
     call.service.recorder.exchanges.begin(call.exchange)
-    with while_connected(call.scope, call.receive), await call.service.admission.slot():
-        await endpoint.handler(call)
+    admission = call.service.admission
+    with while_connected(call.scope, call.receive):
+        await admission.acquire()
+        try:
+            await endpoint.handler(call)
+        finally:
+            admission.release()

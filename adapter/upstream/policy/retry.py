@@ -50,7 +50,10 @@ WORLD = World(time.monotonic, asyncio.sleep, random.random)
 
 
 class Retry:
-    """Allows attempts. All calls to one upstream share it, so that retries cannot double the load of a failing one."""
+    """Allows attempts. All calls to one upstream share it, so that retries cannot double the load of a failing one.
+
+    `running` are the calls under way, which whoever makes them counts; `retrying` are those that were sent again.
+    """
 
     def __init__(self, settings: UpstreamSettings, world: World = WORLD) -> None:
         self.retries = settings.retries
@@ -61,20 +64,24 @@ class Retry:
 
 
 class Attempts:
-    """The attempts of one call, which runs until `end`. `deadline` is a time of the world's clock.
+    """The further attempts of a call whose first one failed, until `end`. `deadline` is a time of the world's clock.
 
     Use:
 
-    attempts = Attempts(retry, deadline)
+    attempts = None
+    retry.running += 1
     try:
         while True:
             try:
                 return await attempt()
             except UpstreamError as error:
+                attempts = attempts or Attempts(retry, deadline)
                 pause = attempts.next_pause(error)     seconds; None: `raise`
             await attempts.sleep(pause)
     finally:
-        attempts.end()
+        retry.running -= 1
+        if attempts is not None:
+            attempts.end()
     """
 
     __slots__ = ("_deadline", "_is_counted", "_keys", "_policy", "_retries")
@@ -85,11 +92,9 @@ class Attempts:
         self._retries = 0
         self._keys = 1
         self._is_counted = False
-        policy.running += 1
 
     def end(self) -> None:
         """Tell the policy that the call has ended."""
-        self._policy.running -= 1
         self._policy.retrying -= self._is_counted
 
     def next_pause(self, error: UpstreamError) -> float | None:

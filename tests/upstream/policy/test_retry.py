@@ -37,18 +37,22 @@ def told(status, seconds=None, details=None):
 
 async def attempts_of(retry, attempt, deadline):
     """Make attempts as `Upstream` does."""
-    attempts = Attempts(retry, deadline)
+    attempts = None
+    retry.running += 1
     try:
         while True:
             try:
                 return await attempt()
             except UpstreamError as error:
+                attempts = attempts or Attempts(retry, deadline)
                 pause = attempts.next_pause(error)
                 if pause is None:
                     raise
             await attempts.sleep(pause)
     finally:
-        attempts.end()
+        retry.running -= 1
+        if attempts is not None:
+            attempts.end()
 
 
 def script(*outcomes):
