@@ -104,7 +104,8 @@ class Upstream:
         self._transport = transport
         self._world = world
         self._auth = build_auth(settings, world.clock)
-        self.has_several_keys = isinstance(self._auth, KeyPool) and self._auth.has_several
+        self._pool = self._auth if isinstance(self._auth, KeyPool) else None
+        self.has_several_keys = self._pool is not None and self._pool.has_several
         self._retry = Retry(settings, world)
         pause = settings.circuit_pause
         tell = None if observer is None else partial(observer.add_open_circuits, settings.name)
@@ -246,12 +247,12 @@ class Upstream:
 
     def choose_key(self, owner: str) -> str:
         """Return the name of an owner's key of ours, for calls that must all have the same; "" where there is one."""
-        return self._auth.choose(owner) if isinstance(self._auth, KeyPool) and self._auth.has_several else ""
+        return self._pool.choose(owner) if self._pool is not None and self._pool.has_several else ""
 
     @property
     def key_names(self) -> list[str]:
         """The names of our keys, for calls that each key must make; one "" if there is only one key."""
-        return self._auth.pins or [""] if isinstance(self._auth, KeyPool) and self._auth.has_several else [""]
+        return self._pool.pins or [""] if self._pool is not None and self._pool.has_several else [""]
 
     @property
     def sends_clients_key(self) -> bool:
@@ -260,13 +261,13 @@ class Upstream:
 
     def has_key(self, pin: str) -> bool:
         """Return whether the key that `pin` names is still one of ours."""
-        return not pin or (isinstance(self._auth, KeyPool) and self._auth.has(pin))
+        return not pin or (self._pool is not None and self._pool.has(pin))
 
     def replace_keys(self, keys: Sequence[str]) -> None:
         """Use these keys from now on; running calls end with the old ones."""
-        if isinstance(self._auth, KeyPool):
-            self._auth.replace(keys)
-            self.has_several_keys = self._auth.has_several
+        if self._pool is not None:
+            self._pool.replace(keys)
+            self.has_several_keys = self._pool.has_several
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -328,7 +329,8 @@ class Upstream:
                     finally:
                         if breaker is not None:
                             breaker.after_call(call.model, failure, probe=probe)
-                    self._auth.on_success(key, call.model)
+                    if self._pool is not None and self._pool.probed:
+                        self._pool.on_success(key, call.model)
                     return answer
                 except UpstreamError as error:
                     self._report_failure(call, key, error)

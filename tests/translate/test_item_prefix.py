@@ -190,7 +190,7 @@ class Remembering:
         return (
             encode(made.body),
             *in_any_order(ledger, reading),
-            history.key_of_next(b"next"),
+            history.prefix_digest().key_of_next(b"next"),
             history.sources(),
             list(view.request.messages),
             [view.path(f"messages[{index}].content") for index in range(len(view.request.messages))],

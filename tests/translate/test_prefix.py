@@ -170,7 +170,7 @@ class Remembering:
             *in_any_order(made.notes, reading),
             history.keeps_call_ids,
             history.misses_records,
-            history.key_of_next(b"next"),
+            history.prefix_digest().key_of_next(b"next"),
             history.sources(),
             list(request.messages),
         )

@@ -8,7 +8,7 @@ import msgspec
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
-from adapter.server.pipeline.service import completion_id, deadline_of, read_long_chat, stamp_of
+from adapter.server.pipeline.service import completion_id, patience_of, read_long_chat, stamp_of
 from adapter.server.prefixes.reading import read_rest, read_without_tools, remember_tools
 from adapter.translate import chat
 from adapter.translate.answer.continuation import CONTINUED
@@ -34,7 +34,7 @@ async def create_chat_completion(call: Call) -> None:
     call.accept(plans)
     if exchange.stream:
         writer = ChatWriter(call, stamp_of(plans, id_))
-        async with call.event_stream(plans, writer) as client, call.open(plans, deadline_of(call.scope)) as answer:
+        async with call.event_stream(plans, writer) as client, call.open(plans, patience_of(call.scope)) as answer:
             await client.pass_on(answer)
     else:
         await call.send_translated(plans, await call.ask(plans, partial(_completion, call, plans, id_)))

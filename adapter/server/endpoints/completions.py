@@ -11,7 +11,7 @@ from adapter.server.http.asgi import until
 from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
-from adapter.server.pipeline.service import deadline_of, stamp_of
+from adapter.server.pipeline.service import deadline_of, patience_of, stamp_of
 from adapter.server.state.ids import new_id
 from adapter.settings import find_served_model
 from adapter.translate import chat, completions
@@ -94,8 +94,8 @@ async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter"
     stream = call.open_stream(plans[0])
     with until(stream.keep_alive(writer.heartbeat)):
         for number, one in enumerate(plans):
-            head, deadline = (stream, deadline_of(call.scope)) if number == 0 else (None, None)
-            async with call.relaying(one, writer, stream, head) as client, call.open(one, deadline) as answer:
+            head, patience = (stream, patience_of(call.scope)) if number == 0 else (None, None)
+            async with call.relaying(one, writer, stream, head) as client, call.open(one, patience) as answer:
                 await client.pass_on(answer)
             if writer.has_failed:
                 break

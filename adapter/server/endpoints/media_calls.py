@@ -17,7 +17,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.fallback import FallbackPlans, Planned, Renewed, Route, with_notes
 from adapter.server.pipeline.planner import in_line
-from adapter.server.pipeline.service import deadline_of
+from adapter.server.pipeline.service import patience_of
 from adapter.server.state.gemini_files import UPLOADED_AGAIN
 from adapter.settings import find_served_model
 from adapter.translate.answer.parallel_choices import total
@@ -143,7 +143,7 @@ async def ask(call: Call, plans: FallbackPlans[P]) -> list[GenerateContentRespon
 
     Raises `UpstreamError`.
     """
-    until = call.service.answering.time_limit(deadline_of(call.scope))
+    until = call.service.answering.time_limit(patience_of(call.scope))
     while True:
         try:
             answers = await model_calls.ask_all(call, partial(_ask_one, call, plans, until), plans.plan.bodies)
@@ -176,7 +176,7 @@ async def each_answer(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[Gen
 
     The first of them decides which plan answers. Closing the generator ends all calls. Raises `UpstreamError`.
     """
-    until, has_begun = call.service.answering.time_limit(deadline_of(call.scope)), False
+    until, has_begun = call.service.answering.time_limit(patience_of(call.scope)), False
     used: list[UsageMetadata | None] = []
     while True:
         turns = asyncio.Semaphore(model_calls.AT_ONCE)
@@ -211,7 +211,7 @@ async def open_events(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[Gen
 
     The first event decides which plan answers. Raises `UpstreamError`.
     """
-    until, has_begun = call.service.answering.time_limit(deadline_of(call.scope)), False
+    until, has_begun = call.service.answering.time_limit(patience_of(call.scope)), False
     while True:
         plan, upstream = plans.plan, plans.place.upstream
         try:

@@ -24,7 +24,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import google_error, malformed
 from adapter.server.pipeline.fallback import FallbackPlans, Place, Route
 from adapter.server.pipeline.model_lists import path_of_model
-from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
+from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of, patience_of
 from adapter.settings import find_served_model
 from adapter.translate.core.capabilities import alias_notes
 from adapter.translate.core.notes import Note, Rejected
@@ -93,7 +93,7 @@ async def call_model(call: Call) -> None:
 
 async def _ask(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> tuple[bytes | None, Mapping[str, str]]:
     """Ask the places in turn until one answers; return its whole answer, or None where a stream has been passed on."""
-    until = call.service.answering.time_limit(deadline_of(call.scope))
+    until = call.service.answering.time_limit(patience_of(call.scope))
     while True:
         forwarded = plans.plan.forwarded
         try:

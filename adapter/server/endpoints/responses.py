@@ -12,7 +12,7 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, turn_of, whole
-from adapter.server.pipeline.service import deadline_of, read_long_items
+from adapter.server.pipeline.service import patience_of, read_long_items
 from adapter.server.prefixes.reading import ItemsRead, read_items, read_items_without_tools, remember_tools
 from adapter.translate.prefix import LEAST, ItemText
 from adapter.upstream.client import Reply
@@ -38,7 +38,7 @@ async def create_response(call: Call) -> None:
         writer = ResponseEventWriter(call.service, turn, Recipient(call.scope, exchange))
         async with (
             call.event_stream(turn.plans, writer) as client,
-            call.open(turn.plans, deadline_of(call.scope)) as answer,
+            call.open(turn.plans, patience_of(call.scope)) as answer,
         ):
             await client.pass_on(answer)
     else:

@@ -106,7 +106,7 @@ class Access:
         """
         if scope["query_string"] and not takes_key_in_url:
             _check_url(scope)
-        if self._pages is not None:
+        if self._pages is not None and not _is_loopback_host(fields_of(scope).get(b"host", b"")):
             _check_page(scope, self._pages)
         if self._open:
             return ANONYMOUS
@@ -203,15 +203,15 @@ def _check_page(scope: Scope, allowed: Collection[str]) -> None:
     """Refuse web pages of other names. For servers on the loopback address without client keys.
 
     DNS rebinding: a page's host name is changed to point at this machine. The browser then takes this server for the
-    page's own and sends no preflight request; for a GET it does not even send `Origin`. So `Host` is checked, too.
+    page's own and sends no preflight request; for a GET it does not even send `Origin`. So `Host` is checked, too:
+    only requests to another name than the loopback address's come here.
     """
-    fields = fields_of(scope)
-    if _is_loopback_host(fields.get(b"host", b"")) or "*" in allowed:
+    if "*" in allowed:
         return
     host, origin = header(scope, b"host") or "", header(scope, b"origin")
     if origin is None:
         is_named = any(one.partition("://")[2] == host for one in allowed)
-        if scope.get("method") == "GET" and b"host" in fields and not is_named:
+        if scope.get("method") == "GET" and b"host" in fields_of(scope) and not is_named:
             raise ForeignPage("This host name is not allowed here: see --allow-origins, or set client keys.")
     elif origin not in allowed and origin.partition("://")[2] == host:
         raise ForeignPage("Web pages of this origin may not call this server: see --allow-origins.")

@@ -19,22 +19,25 @@ class Answering:
         self.retry_malformed = settings.retry_malformed
         self._settings = settings
 
-    def time_limit(self, deadline: float | None) -> float:
-        """Return the deadline of an answer. All of its calls share the time of one."""
-        own = now() + self._settings.total_timeout
-        return own if deadline is None else min(own, deadline)
+    def time_limit(self, patience: float | None) -> float:
+        """Return the deadline of an answer that begins now, whose client waits so many seconds (None: it does not say).
+
+        All of its calls share the time of one.
+        """
+        own = self._settings.total_timeout
+        return now() + (own if patience is None else min(own, patience))
 
     def by(self, plans: Plans, client: Client, until: float) -> Asking:
         """Return the object that asks the current plan's place."""
         return Asking(plans.place.upstream, Caller(client.key, plans.pin), until, self._settings.continuations)
 
     @asynccontextmanager
-    async def open(self, plans: Plans, client: Client, deadline: float | None) -> AsyncIterator[Answer]:
+    async def open(self, plans: Plans, client: Client, patience: float | None) -> AsyncIterator[Answer]:
         """Open the answer event by event: the first event decides which plan answers. Raises `UpstreamError`.
 
-        Leaving closes all connections of the answer.
+        Leaving closes all connections of the answer. `patience`: see `time_limit`.
         """
-        until = self.time_limit(deadline)
+        until = self.time_limit(patience)
         while True:
             plan, asking = plans.plan, self.by(plans, client, until)
             try:

@@ -28,7 +28,7 @@ from adapter.server.pipeline.event_stream import (
     relaying,
 )
 from adapter.server.pipeline.fallback import Plans
-from adapter.server.pipeline.service import Service, deadline_of, decoded_form
+from adapter.server.pipeline.service import Service, decoded_form, patience_of
 from adapter.translate.answer.continuation import unfinished
 from adapter.translate.answer.reply import FAILURES
 from adapter.translate.core.errors import AnswerError, Failure
@@ -123,7 +123,7 @@ class Call:
         `plans.plan` is the plan that was answered.
         """
         answering, may_repeat = self.service.answering, self.service.answering.retry_malformed
-        until = answering.time_limit(deadline_of(self.scope))
+        until = answering.time_limit(patience_of(self.scope))
         while True:
             plan, asking = plans.plan, answering.by(plans, self.client, until)
             try:
@@ -136,13 +136,13 @@ class Call:
                 continue
             if plans.is_fallback:
                 self.record(plan)
-            self.exchange.record_reply(reply.response)
+            self.exchange.usage = reply.response.usage_metadata or self.exchange.usage
             try:
                 return await read(reply)
             except AnswerError as error:
                 if not may_repeat or error.code not in MALFORMED:
                     raise
-            may_repeat, until = False, answering.time_limit(deadline_of(self.scope))
+            may_repeat, until = False, answering.time_limit(patience_of(self.scope))
 
     def send(self, answer: object, headers: Mapping[str, str] = _NONE, status: int = 200) -> Awaitable[None]:
         """Send a whole answer in JSON; bytes are sent as they are. `headers` may name another type."""
@@ -163,9 +163,12 @@ class Call:
         """Send a whole answer, with what became of the request in its headers."""
         return self.send(answer, headers_of(plans, self.exchange.reply_notes))
 
-    def open(self, plans: Plans, deadline: float | None = None) -> AbstractAsyncContextManager[Answer]:
-        """Open the answer event by event; leaving closes it. Raises `UpstreamError`."""
-        return self.service.answering.open(plans, self.client, deadline)
+    def open(self, plans: Plans, patience: float | None = None) -> AbstractAsyncContextManager[Answer]:
+        """Open the answer event by event; leaving closes it. Raises `UpstreamError`.
+
+        `patience`: so many seconds the client waits, if it says so.
+        """
+        return self.service.answering.open(plans, self.client, patience)
 
     @asynccontextmanager
     async def event_stream(self, plans: Plans, writer: Writer) -> AsyncIterator[Relay]:

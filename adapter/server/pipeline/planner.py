@@ -145,7 +145,7 @@ class ChatPlanner:
                 stored = await self._files.media(ids, client, dry=needs.is_dry, life=needs.life)
                 media = {**media, **stored}
         cut = 0 if reading is None or media else self._find_cut(reading)
-        history, by_words = await self._history(request, client, carried, work, prefix, cut)
+        history = await self._history(request, client, carried, work, prefix, cut)
 
         def make(route: Route, at_hand: _MediaByName = media, added: _Notes = ()) -> Plan:
             model = served if route is usual else find_served_model(route.model, self.catalogue(route.place))
@@ -167,9 +167,12 @@ class ChatPlanner:
             notes = [*added, *made.notes]
             return msgspec.structs.replace(made, notes=notes if ledger_of is None else ledger_of(notes))
 
-        first, made = await work.run(self._make_first, make, usual, history, by_words, reading)
-        if made is not None:
-            self._prefixes.put(client.id, made, prefix)
+        if reading is None:
+            first = await work.run(make, usual)
+        else:
+            first, made = await work.run(self._make_first, make, usual, history, reading)
+            if made is not None:
+                self._prefixes.put(client.id, made, prefix)
         pin = ""
         is_choice = self._is_shared or len(self._places) > 1 or usual.place.upstream.has_several_keys
         if is_choice:
@@ -233,16 +236,14 @@ class ChatPlanner:
         return last_block(reading.request.messages, 0 if reading.prefix is None else reading.prefix.count)
 
     def _make_first(
-        self, make: Callable[[Route], Plan], route: Route, history: History, by_words: Records, reading: Reading | None
+        self, make: Callable[[Route], Plan], route: Route, history: History, reading: Reading
     ) -> tuple[Plan, Prefix | None]:
         """Return the plan for the usual route, and what is to be remembered of the request's first messages.
 
         Nothing is if the store could not be read for it.
         """
-        if by_words:
-            history.take_words(by_words)
         plan = make(route)
-        if reading is None or plan.earlier is None or not history.is_complete:
+        if plan.earlier is None or not history.is_complete:
             return plan, None
         return plan, next_prefix(reading, plan, history.answers_before_cut, self._prefixes.clock())
 
@@ -254,17 +255,19 @@ class ChatPlanner:
         work: Work,
         prefix: Prefix | None,
         cut: int,
-    ) -> tuple[History, Records]:
-        """Return the request's answers with what is stored under their ids, and what is stored under their words."""
+    ) -> History:
+        """Return the request's answers with what is stored under their ids and under their words."""
         history = await work.run(History, request, carried, None if prefix is None else prefix.answers, cut)
         if not history.has_answers:
-            return history, _NO_RECORDS
+            return history
         ids = history.ids()
         found = await self._store.get(ids, client.id) if ids else _NO_RECORDS
         words = await work.run(_take, history, found)
         more = await self._store.get_by_words(words, client.id) if words else _NO_RECORDS
         history.is_complete = found.is_complete and more.is_complete
-        return history, more
+        if more:
+            await work.run(history.take_words, more)
+        return history
 
 
 def _take(history: History, found: Records) -> list[str]:

@@ -44,14 +44,15 @@ def from_gemini(
     """
     reader = AnswerReader(context, stamp, shows_code=False)
     choices = [_choice(events, context, stamp) for events in reader.read(response, unknown)]
+    usage = response.usage_metadata or UsageMetadata()
     completion = ChatCompletion(
         id=stamp.id,
         object="chat.completion",
         created=stamp.created,
         model=response.model_version or stamp.model,
         choices=choices,
-        usage=reply.usage(response.usage_metadata or UsageMetadata()),
-        service_tier=reply.service_tier(response.usage_metadata),
+        usage=reply.usage(usage),
+        service_tier=reply.service_tier(usage.service_tier) if usage.service_tier else None,
         system_fingerprint=None,
     )
     return completion, reader.notes, reader.issued

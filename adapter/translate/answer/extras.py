@@ -112,20 +112,16 @@ def says_more(usage: UsageMetadata | None) -> bool:
         return True
     if usage.service_tier is not None and usage.service_tier.lower() not in TIERS:
         return True
-    return _UNMAPPED(usage) != _NONE_UNMAPPED or not adds_up(usage)
+    if _UNMAPPED(usage) != _NONE_UNMAPPED:
+        return True
+    # The total is the sum of the counts (Generative Language API, UsageMetadata), and another one is told.
+    prompt, total = usage.prompt_token_count, usage.total_token_count
+    answer = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+    return prompt is not None and total is not None and total != prompt + answer
 
 
 def _has_others(details: list[ModalityTokenCount], modalities: set[str]) -> bool:
     return any(item.modality not in modalities for item in details)
-
-
-def adds_up(usage: UsageMetadata) -> bool:
-    """Return whether the total is the sum of the counts (Generative Language API, UsageMetadata)."""
-    prompt, total = usage.prompt_token_count, usage.total_token_count
-    if prompt is None or total is None:
-        return True
-    answer = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
-    return total == prompt + answer + (usage.tool_use_prompt_token_count or 0)
 
 
 def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:

@@ -81,7 +81,7 @@ def _by_words(record: Signature, form: bytes, context: Context) -> Issued:
     There is one for each form in which clients keep an answer: many leave images out, or the text beside calls. So an
     answer that looks like another one in such a form makes that one ambiguous.
     """
-    return Issued(context.known().key_of_next(form), record, by_words=True)
+    return Issued(context.known().prefix_digest().key_of_next(form), record, by_words=True)
 
 
 def _record_of_answer(
@@ -179,7 +179,7 @@ MAX_PIECES = 16
 """Pieces of one text that are kept apart: a short text takes many times the memory of its characters."""
 
 
-class JoinedParts(ReplayParts):
+class JoinedParts(ReplayParts, eq=False):
     """The parts of a stream: pieces of one text are joined, and numbers count the joined parts."""
 
     pieces: list[str] = []

@@ -25,7 +25,7 @@ from adapter.wire.openai.chat_answer import CompletionUsage
 from adapter.wire.surrogates import REPLACED
 
 
-class AnswerReader(AnswerLedger):
+class AnswerReader(AnswerLedger, eq=False):
     """Reads a whole answer, also one that several calls gave, each of them one choice."""
 
     def read(
@@ -207,7 +207,7 @@ class StreamReader:
         self.model = self.model or response.model_version or asked
         if usage is not None:
             self._said.usage_metadata = usage
-            self.tier = self.tier or (reply.service_tier(usage) if usage.service_tier else None)
+            self.tier = self.tier or (reply.service_tier(usage.service_tier) if usage.service_tier else None)
         said.model_version = said.model_version or response.model_version
         said.response_id = said.response_id or response.response_id
         said.create_time = said.create_time or response.create_time

@@ -335,9 +335,9 @@ def usage(metadata: UsageMetadata) -> CompletionUsage:
     )
 
 
-def service_tier(metadata: UsageMetadata | None) -> str | None:
-    """Return the tier that served the request."""
-    return TIERS.get(metadata.service_tier.lower()) if metadata and metadata.service_tier else None
+def service_tier(served_by: str) -> str | None:
+    """Return the tier that served the request, under OpenAI's name."""
+    return TIERS.get(served_by.lower())
 
 
 def logprobs(result: LogprobsResult) -> ChoiceLogprobs | None:

@@ -192,7 +192,7 @@ def service_tier(value: str, _context: Context) -> Outcome:
 
 def stream(_value: bool, _context: Context) -> Outcome:
     """Chooses streamGenerateContent."""
-    return exact()
+    return EXACT
 
 
 def stream_options(value: StreamOptions, _context: Context) -> Outcome:

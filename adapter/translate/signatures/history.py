@@ -54,7 +54,7 @@ class Carried(msgspec.Struct, frozen=True):
 
 
 class History:
-    """The answers of a request. `is_complete`: the store could be read.
+    """The answers of a request. `is_complete`: the store could be read; `has_answers`: there is anything to look up.
 
     Of the first messages it may be known what was known of them `earlier`; then they are neither read nor looked up
     again, but by `recall`. `cut` is where a longer history may be cut to be remembered so.
@@ -74,6 +74,8 @@ class History:
         self._cut = cut
         start = earlier.end if earlier is not None else 0
         self._answers = known_answers(request.messages[start:], start)
+        # The first request of a chat has no answer yet.
+        self.has_answers = bool(self._answers)
         self._keys: dict[str, KnownAnswer] = {}
         self._legacy: dict[str, tuple[KnownAnswer, int, Signature]] = {}
         self._prefix: PrefixDigest | None = None
@@ -92,7 +94,7 @@ class History:
     def answers_before_cut(self) -> EarlierAnswers:
         """Return what is known of the answers before the cut, once everything was looked up."""
         # Each request goes on with the digest from where it ended: an answer that has no id will need it.
-        self._digest()
+        self.prefix_digest()
         assert self._digest_at_cut is not None, "the history goes on behind the cut"
         earlier = self.earlier or EarlierAnswers(0, PrefixDigest())
         added = [
@@ -101,11 +103,6 @@ class History:
             if index < self._cut
         ]
         return earlier.extended(self._cut, self._digest_at_cut, added)
-
-    @property
-    def has_answers(self) -> bool:
-        """Return whether there is anything to look up: the first request of a chat has no answer yet."""
-        return bool(self._answers)
 
     def answer(self, index: int) -> KnownAnswer:
         """Return the answer at this index, with its records."""
@@ -194,10 +191,10 @@ class History:
     def words(self) -> list[str]:
         """Return the keys to look up next, for answers that are not known by ids."""
         if self._misses_later_records:
-            self._digest()
+            self.prefix_digest()
         return [*self._keys, *self._legacy]
 
-    def _digest(self) -> PrefixDigest:
+    def prefix_digest(self) -> PrefixDigest:
         """Return the digest of the whole history, and collect the keys of unknown answers on the way."""
         if self._prefix is None:
             index, cut, messages = 0, self._cut or -1, self._request.messages
@@ -259,10 +256,6 @@ class History:
             for answer in self._answers.values()
             for call, found in zip(answer.calls, answer.found, strict=True)
         ]
-
-    def key_of_next(self, answer: bytes) -> str:
-        """Return the key by words of an answer to this history, given in its form."""
-        return self._digest().key_of_next(answer)
 
 
 def _is_in_order_with(answer: KnownAnswer, longest_name: int) -> bool:

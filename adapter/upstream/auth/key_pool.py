@@ -112,10 +112,6 @@ class Auth(Protocol):
         """Learn from a failed attempt; True if another attempt at once may get another key or token."""
         ...
 
-    def on_success(self, headers: Mapping[str, str], model: str, /) -> None:
-        """Learn that an attempt with these headers succeeded."""
-        ...
-
 
 def _header(scheme: Scheme, key: str) -> dict[str, str]:
     return {"x-goog-api-key": key} if scheme == "api-key" else {"authorization": f"Bearer {key}"}
@@ -137,9 +133,6 @@ class CallerKeyAuth:
     def on_error(self, _headers: Mapping[str, str], _model: str, _error: UpstreamError) -> bool:
         """Return False: a client has only the one key."""
         return False
-
-    def on_success(self, _headers: Mapping[str, str], _model: str) -> None:
-        """Do nothing: nothing is remembered about clients' keys."""
 
 
 class _CoolDown(NamedTuple):
@@ -176,8 +169,8 @@ class _Key:
 class KeyPool:
     """Uses our own keys in turn, except those that are cooling down; the module's docstring has the states.
 
-    `has_several`: there is more than one key. `clock` counts seconds and only goes forward; `wall` is the time of day,
-    for quotas that reset at midnight.
+    `has_several`: there is more than one key; `probed`: keys, by number, and models whose probes are under way. `clock`
+    counts seconds and only goes forward; `wall` is the time of day, for quotas that reset at midnight.
     """
 
     def __init__(
@@ -195,7 +188,7 @@ class KeyPool:
         self.has_several = len(made) > 1
         self._turn = 0
         self._cool_down_count = 0
-        self._probed: set[tuple[int, str]] = set()
+        self.probed: set[tuple[int, str]] = set()
 
     def has(self, pin: str) -> bool:
         """Return whether a key of this name is in the pool."""
@@ -249,7 +242,7 @@ class KeyPool:
             if cool_down.probe_at <= now:
                 # This call is the probe; the next one is due a minute later.
                 key.cool_downs[model] = cool_down._replace(probe_at=now + PROBE_INTERVAL_S)
-                self._probed.add((key.number, model))
+                self.probed.add((key.number, model))
                 return key
         first = min(left, key=_end_of)[0]
         raise KeysCoolingDown(first.error, first.until - now)
@@ -284,9 +277,9 @@ class KeyPool:
 
         Other successes prove nothing: those calls may have started before the cool-down.
         """
-        for key in self._keys if self._probed else ():
-            if key.headers is headers and (key.number, model) in self._probed:
-                self._probed.discard((key.number, model))
+        for key in self._keys:
+            if key.headers is headers and (key.number, model) in self.probed:
+                self.probed.discard((key.number, model))
                 self._cool_down_count -= key.cool_downs.pop(model, None) is not None
 
     def _cool_down_after(self, last: _CoolDown | None, error: UpstreamError, now: float) -> _CoolDown | None:
@@ -314,7 +307,7 @@ class KeyPool:
         if self._cool_down_count >= MAX_COOL_DOWNS:
             self._drop_expired(now)
         self._cool_down_count += model not in key.cool_downs
-        self._probed.discard((key.number, model))
+        self.probed.discard((key.number, model))
         key.cool_downs[model] = cool_down
 
     def _drop_expired(self, now: float) -> None:

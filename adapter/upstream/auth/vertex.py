@@ -91,9 +91,6 @@ class VertexAuth:
         self._token = None
         return self._clock() - token.made_at > NEW_TOKEN_S
 
-    def on_success(self, _headers: Mapping[str, str], _model: str) -> None:
-        """Do nothing: a token that works is used anyway."""
-
     def _start_refresh(self) -> "asyncio.Task[Token]":
         """Start to fetch the next token, unless that is under way; all callers share the task."""
         if self._fetching is None or self._fetching.done():

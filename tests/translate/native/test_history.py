@@ -120,7 +120,7 @@ def test_a_chat_that_goes_on_natively_has_the_same_places():
         ],
     }
     history = History(decode(json.dumps(chat).encode(), ChatCompletionRequest)[0])
-    key = history.key_of_next(answer_form("", (), [call_digest("f", '{"a":2}')]))
+    key = history.prefix_digest().key_of_next(answer_form("", (), [call_digest("f", '{"a":2}')]))
     native = body_of(
         *ASKED,
         model({"text": "a thought", "thought": True}, call(1)),
