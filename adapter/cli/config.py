@@ -1,4 +1,4 @@
-"""`adapter config`: shows the settings, validates them, and prints a file to start from."""
+"""`adapter config`: shows the settings, validates them, and prints an example of a settings file."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from adapter.settings.sources import list_sources, safe_value
 
 @click.group()
 def config() -> None:
-    """Show, check and begin a file of settings."""
+    """Show and check the settings, or print an example of a settings file."""
 
 
 @config.command(cls=SettingsCommand)
@@ -37,7 +37,7 @@ def show(config: Path | None, *, is_all: bool, **flags: Any) -> None:
 @config.command(cls=SettingsCommand)
 @with_settings
 def check(config: Path | None, **flags: Any) -> None:
-    """Say whether the settings are right; leave with 1 and a sentence if not."""
+    """Validate the settings; if they are wrong, say why and exit with 1."""
     settings = load_settings(config, flags)
     answered = "the built-in emulator" if settings.uses_emulator else settings.upstream_url
     click.echo(f"The settings are right: {answered} answers on {settings.host}:{settings.port}.")
@@ -45,7 +45,7 @@ def check(config: Path | None, **flags: Any) -> None:
 
 @config.command()
 def example() -> None:
-    """Print a TOML file that names every setting with its default, each behind a comment sign."""
+    """Print a TOML file with every setting and its default, all commented out."""
     described = {setting.name: setting for setting in all_settings()}
     for heading, names in GROUPS.items():
         click.echo(f"# {heading}\n")

@@ -134,18 +134,18 @@ def mask(value: Any, key: str = "", depth: int = 0) -> Any:
 
 def _masked_field(name: str, value: Any, depth: int, *, is_function: bool) -> Any:
     if name in _FREE_FORM:
-        return hidden(value)
+        return hide(value)
     if name in _SCHEMAS and isinstance(value, dict):
         return masked_schema(value)
     return value if name == "name" and is_function and isinstance(value, str) else mask(value, name, depth)
 
 
-def hidden(value: Any) -> Any:
+def hide(value: Any) -> Any:
     """Mask a value that is the user's altogether: names and nesting stay."""
     if isinstance(value, dict):
-        return {name: hidden(item) for name, item in value.items()}
+        return {name: hide(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [hidden(item) for item in value]
+        return [hide(item) for item in value]
     return f"<{len(value)} characters>" if isinstance(value, str) else 0 if isinstance(value, int | float) else None
 
 
@@ -165,7 +165,7 @@ def _masked_keyword(keyword: str, value: Any) -> Any:
         return value
     if keyword in _SUBSCHEMAS:
         return masked_schema(value)
-    return hidden(value)
+    return hide(value)
 
 
 def masked_text(text: str) -> str:

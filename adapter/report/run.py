@@ -177,7 +177,7 @@ class ReportRun:
 
     def _add(self, tally: TrafficTally) -> None:
         self._result.tally.merge(tally)
-        self._judged += tally.judged
+        self._judged += tally.request_count
         self._progress(self._judged)
         self._unsaved += 1
         if self._saved is not None and self._unsaved >= SAVED_EVERY:

@@ -1,7 +1,7 @@
-"""Counts over many verdicts. Tallies of parts add up, so that processes and interrupted runs can be joined.
+"""Counts over many verdicts. Tallies can be added, so that several processes count, and interrupted runs go on.
 
-Memory does not grow with the number of requests but by a byte per conversation and target, and a bit per conversation
-and code: examples, fields, errors and schemas are bounded.
+Memory grows by a byte for each conversation and target, and by a bit for each conversation and code, but not with the
+number of requests: examples, fields, errors and schemas are limited.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ MOST_ERRORS = 200
 MOST_FIELDS = 100
 MOST_SCHEMAS = 200
 LONGEST_EXAMPLE = 65_536
-"""Bytes of a request that is kept as an example; longer ones are told by their place alone."""
+"""Bytes of a request that is kept as an example; of longer ones only their place is kept."""
 
 _LOSSLESS = 0
 _LEVEL_OF = {None: _LOSSLESS} | {severity: level for level, severity in enumerate(reversed(Severity), 1)}
@@ -32,7 +32,7 @@ MOST_SPARSE = 64
 
 
 class Marks(msgspec.Struct):
-    """A set of small numbers: new ones by themselves, many of them as a bit each."""
+    """A set of small numbers: the newest in a plain set, the others as a bit each (see `fold`)."""
 
     bits: bytearray = msgspec.field(default_factory=bytearray)
     sparse: set[int] = set()
@@ -53,7 +53,7 @@ class Marks(msgspec.Struct):
             self.add(number)
 
     def fold(self) -> None:
-        """Make bits of the numbers that are held one by one."""
+        """Move the numbers of the plain set to the bits."""
         self.bits.extend(bytes(max(0, max(self.sparse, default=-1) // 8 + 1 - len(self.bits))))
         for number in self.sparse:
             self.bits[number >> 3] |= 1 << (number & 7)
@@ -65,7 +65,7 @@ class Marks(msgspec.Struct):
 
 
 class Levels(msgspec.Struct):
-    """The gravest level of each conversation by its number: new ones by themselves, many of them as a byte each.
+    """The gravest level of each conversation, by its number: the newest in a dict, the others as a byte each.
 
     A byte is one more than the level; 0 stands for a conversation without a request.
     """
@@ -88,7 +88,7 @@ class Levels(msgspec.Struct):
             self.add(number, level)
 
     def fold(self) -> None:
-        """Make bytes of the levels that are held one by one."""
+        """Move the levels in the dict to the bytes."""
         self.bytes_.extend(bytes(max(0, max(self.sparse, default=-1) + 1 - len(self.bytes_))))
         for number, level in self.sparse.items():
             self.bytes_[number] = max(self.bytes_[number], level + 1)
@@ -101,7 +101,7 @@ class Levels(msgspec.Struct):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A request that shows something; the body is empty where it is not kept."""
+    """An example of a loss: the place of a request, and its body, which is empty if it is not kept."""
 
     place: Location
     path: str
@@ -163,7 +163,7 @@ class TargetTally(msgspec.Struct):
     ) -> None:
         """Count a verdict on a request of the conversation with this number, which cost `before` dollars, if known.
 
-        `keeps_body`: its body is kept where the request is an example.
+        `keeps_body` is whether the body is kept if the request becomes an example.
         """
         self.requests[verdict.severity or "lossless"] += 1
         self.gravest.add(number, _LEVEL_OF[verdict.severity])
@@ -261,7 +261,7 @@ class TrafficTally(msgspec.Struct):
     most_output: int = 0
 
     @property
-    def judged(self) -> int:
+    def request_count(self) -> int:
         """Return how many requests have been looked at."""
         return self.requests + self.others.total()
 

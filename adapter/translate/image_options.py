@@ -1,8 +1,8 @@
-"""OpenAI's options of images, in /v1/images, in the tool `image_generation` and in chats, as Gemini's.
+"""Translates OpenAI's image options to Gemini's: of /v1/images, of the tool `image_generation`, and of chats.
 
-Gemini draws in some ratios and sizes; the nearest is asked for, and the answer tells what was drawn, by the file's own
-header. The format and its quality are made here. What else OpenAI can ask for (quality, transparency, animation) Gemini
-cannot: it has a note each.
+Gemini draws only certain ratios and sizes. The nearest ones are requested, and the answer has the size that was drawn,
+read from the file's header. The file format and its compression are made by this server. OpenAI's other options
+(quality, transparency, animation) have no equivalent: each gets a note.
 """
 
 import math
@@ -31,7 +31,7 @@ _EXTREME_RATIOS = {"1:4": (512, 2048), "4:1": (2048, 512), "1:8": (384, 3072), "
 
 _SIZES = {"512": 0.5, "1K": 1.0, "2K": 2.0, "4K": 4.0}
 _LIMITS = ((768, "512"), (1536, "1K"), (3072, "2K"), (math.inf, "4K"))
-"""Below which side of a square of as many pixels a size is the nearest (LiteLLM 1.110.2, 2026-11)."""
+"""Sizes by the side of a square with the wanted number of pixels, up to this one (LiteLLM 1.110.2, 2026-11)."""
 
 _WRITTEN_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _WRITTEN_RATIO = re.compile(r"(\d{1,4}):(\d{1,4})")
@@ -40,7 +40,7 @@ _WRITTEN_RATIO = re.compile(r"(\d{1,4}):(\d{1,4})")
 class ImageForm(msgspec.Struct, frozen=True):
     """The form in which images go to the client: `kind` is `png`, `jpeg` or `webp`.
 
-    `quality`, of JPEG and WebP, is 1 to 100; None: as the image comes, where it has the kind already.
+    `quality` is 1 to 100, for JPEG and WebP. If it is None, an image that has the kind already is not converted.
     """
 
     kind: str
@@ -95,7 +95,7 @@ def _size(value: str, options: ImageOptions) -> None:
 
 
 def _nearest_ratio(wanted: float, row: ModelCapabilities) -> str:
-    """Find the ratio of the model's whose logarithm is nearest."""
+    """Return the model's ratio that differs by the smallest factor."""
     ratios = _RATIOS | (_EXTREME_RATIOS if row.extreme_ratios else {})
     return min(ratios, key=lambda one: abs(math.log(wanted) - math.log(ratios[one][0] / ratios[one][1])))
 
@@ -106,7 +106,7 @@ def _nearest_size(wanted: str, row: ModelCapabilities) -> str:
 
 
 def _aspect_ratio(value: str, options: ImageOptions) -> None:
-    """Read Gemini's own name of a ratio; the nearest if the model does not have it."""
+    """Set the ratio by Gemini's own name; the nearest one if the model does not have it."""
     found = _WRITTEN_RATIO.fullmatch(value)
     if found is None or not (int(found[1]) and int(found[2])):
         raise Rejected("aspect_ratio", "malformed-value", "a ratio is WIDTH:HEIGHT")
@@ -117,7 +117,7 @@ def _aspect_ratio(value: str, options: ImageOptions) -> None:
 
 
 def _image_size(value: str, options: ImageOptions) -> None:
-    """Read Gemini's own name of a size; the nearest if the model does not have it."""
+    """Set the size by Gemini's own name; the nearest one if the model does not have it."""
     if value not in _SIZES:
         raise Rejected("image_size", "unknown-value", f"one of {', '.join(_SIZES)}")
     size = _nearest_size(value, options.row)

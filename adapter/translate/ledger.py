@@ -1,8 +1,8 @@
-"""The full ledger: notes with the places in Gemini's bodies that they are about, as JSON pointers.
+"""The full ledger: each note with its targets, the places in Gemini's request that it is about, as JSON pointers.
 
-An anchor is a path of the client's request with a pointer at what became of it. A note's targets are the anchors at its
-path or below, else the place of the nearest anchor above. Anchors that no note of a loss speaks of become notes of
-their own, so that all that is sent is accounted for.
+The translation gives anchors: a path of the client's request, and the pointer to its result. The targets of a note are
+the pointers of all anchors at its path or below; if there are none, that of the nearest anchor above. Anchors without a
+note get an `exact` one, so that everything in Gemini's request is accounted for.
 """
 
 import re
@@ -24,7 +24,7 @@ class Anchor(NamedTuple):
 
 
 class LedgerEntry(NamedTuple):
-    """A note of the full ledger, with the places in Gemini's request that it is about."""
+    """A note, and pointers to the places in Gemini's request that it is about."""
 
     note: Note
     targets: list[str]
@@ -45,12 +45,12 @@ def ledger_of(notes: Sequence[Note], found: Iterable[Anchor], body: Any) -> list
 
 
 def _is_container(note: Note, own: set[str], index: Mapping[str, object]) -> bool:
-    """Return whether a note says that a field arrives whose members have notes of their own, such as messages."""
+    """Return whether a note is redundant: it says "exact" of a list or object whose members have notes of their own."""
     return note.fate is Fate.EXACT and note.signature is None and note.path in index and note.path not in own
 
 
 MISSING = object()
-"""The value at a pointer that leads to nothing."""
+"""Returned by `value_at` for a pointer that leads to nothing."""
 
 
 def value_at(body: Any, pointer: str) -> Any:
@@ -67,7 +67,7 @@ def value_at(body: Any, pointer: str) -> Any:
 
 
 MAX_SHOWN = 120
-"""The longest text that is shown of a value."""
+"""Characters of a text that are shown."""
 
 
 def values_of(note: Mapping[str, Any], request: bytes, body: Any) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def values_of(note: Mapping[str, Any], request: bytes, body: Any) -> dict[str, A
 
 
 def shortened_value(value: Any) -> Any:
-    """Return a value for the eye."""
+    """Return a value to show: long texts are cut, and secrets are redacted."""
     if isinstance(value, str) and len(value) > MAX_SHOWN:
         return f"{value[:MAX_SHOWN]}... ({len(value)} characters)"
     if isinstance(value, dict):
@@ -92,7 +92,7 @@ _SECRET = re.compile(r"api.?key|authorization|secret|password|access.?token", re
 
 
 def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every leaf of a JSON value with its pointer; what is empty is a leaf."""
+    """Yield every leaf of a JSON value with its pointer; an empty list or object is a leaf too."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from leaves(item, f"{pointer}/{escape(key)}")
@@ -109,7 +109,7 @@ def escape(key: str) -> str:
 
 
 def _by_path(anchors: Iterable[Anchor]) -> dict[str, dict[str, None]]:
-    """Return pointers by each path at or above their own."""
+    """Map each path to the pointers of all anchors at or below it."""
     index: dict[str, dict[str, None]] = {}
     for path, pointer in anchors:
         for above in _prefixes(path):
@@ -132,7 +132,7 @@ def _above(pointer: str) -> Iterator[str]:
 
 
 def _targets(note: Note, index: dict[str, dict[str, None]], body: Any) -> list[str]:
-    """Return the places that a note is about; none for what does not arrive."""
+    """Return the pointers that a note is about; none for a dropped field."""
     if note.fate in (Fate.DROPPED, Fate.REJECTED):
         return []
     for path in _prefixes(note.path):
@@ -142,7 +142,7 @@ def _targets(note: Note, index: dict[str, dict[str, None]], body: Any) -> list[s
 
 
 def _deeper(pointer: str, rest: str, body: Any) -> str:
-    """Return the pointer moved along the rest of a path, as far as the body has these steps, as schemas do."""
+    """Extend a pointer by the steps of a path, as far as the body has members of these names (as in schemas)."""
     for step in _STEP.findall(rest):
         inner = f"{pointer}/{escape(step)}"
         if value_at(body, inner) is MISSING:

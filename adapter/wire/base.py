@@ -101,7 +101,7 @@ def decode(
 def _decode_known(body: bytes | msgspec.Raw, shape: Any, max_unknown: int) -> tuple[Any, dict[str, msgspec.Raw]]:
     """Decode what has unknown fields, or whole numbers that are written with a point."""
     walk = _Walk(max_unknown)
-    known = walk.known(body, shape, "", 0)
+    known = walk.strip_unknown(body, shape, "", 0)
     try:
         return decoder(shape).decode(known), walk.unknown
     except msgspec.ValidationError as error:
@@ -117,7 +117,7 @@ def decode_leniently(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.
     body, repairs = surrogates.repair(body)
     walk = _Walk(DEFAULTS.unknown_fields, is_lenient=True)
     shape: Any = type_
-    known = walk.known(body, shape, "", 0)
+    known = walk.strip_unknown(body, shape, "", 0)
     return _lenient_decoder(shape).decode(known), walk.unknown | repairs
 
 
@@ -147,7 +147,7 @@ class _Walk:
         self._max_unknown = max_unknown
         self._is_lenient = is_lenient
 
-    def known(self, body: bytes | msgspec.Raw, type_: Any, path: str, depth: int) -> bytes:
+    def strip_unknown(self, body: bytes | msgspec.Raw, type_: Any, path: str, depth: int) -> bytes:
         """Return `body` without fields that `type_` does not name; these are collected."""
         if depth > MAX_DEPTH:
             raise TooManyUnknownFields(f"fields are nested over more than {MAX_DEPTH} levels", path)
@@ -159,7 +159,7 @@ class _Walk:
             items = decoder(list[msgspec.Raw]).decode(body)
             return (
                 b"["
-                + b",".join([self.known(one, inner, f"{path}[{i}]", depth + 1) for i, one in enumerate(items)])
+                + b",".join([self.strip_unknown(one, inner, f"{path}[{i}]", depth + 1) for i, one in enumerate(items)])
                 + b"]"
             )
         members = decoder(dict[str, msgspec.Raw]).decode(body)
@@ -169,7 +169,7 @@ class _Walk:
             key = _alias(name, members, fields) if self._is_lenient else name
             at = f"{path}.{name}" if path else name
             if key in fields:
-                pairs.append(msgspec.json.encode(key) + b":" + self.known(value, fields[key], at, depth + 1))
+                pairs.append(msgspec.json.encode(key) + b":" + self.strip_unknown(value, fields[key], at, depth + 1))
             elif kind == "struct" and present(value):
                 self._collect(at, value)
         return b"{" + b",".join(pairs) + b"}"

@@ -16,7 +16,7 @@ from adapter.emulator.core.errors import Refusal, bad_key, bad_token, bullet, in
 from adapter.emulator.core.models import Model, as_resource
 from adapter.emulator.generation import continuation as continuing
 from adapter.emulator.http.batches import METHODS, BatchEndpoints, EmulatedBatches, fault_of
-from adapter.emulator.http.faults import MARK, Fault, html, overloaded, split_model
+from adapter.emulator.http.faults import MARK, Fault, html, overload_refusal, split_model
 from adapter.emulator.http.files import FileEndpoints, Files, key_of
 from adapter.emulator.http.record import Record
 from adapter.emulator.http.wire_form import chunks, event, pretty, whole
@@ -315,7 +315,7 @@ class Emulator:
 def in_part(found: list[dict[str, Any]], number: int, fault: Fault) -> list[dict[str, Any]]:
     """Return the chunks of the part that a request asks for."""
     if fault.lost and number:
-        raise overloaded()
+        raise overload_refusal()
     return continuing.part(found, number, fault.calls, stuck=fault.stuck)
 
 

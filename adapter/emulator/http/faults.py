@@ -44,16 +44,16 @@ class Fault:
 
     refusal: Refusal | None = None
     page: tuple[int, str, bytes] | None = None
-    """Status, content type and body of something that is not the API."""
+    """Status, content type and body of an answer that does not come from the API, such as a proxy's page."""
     wrapped: bool = False
     reshape: Callable[[Chunks], Chunks] | None = None
     frames: Callable[[Frames], Iterator[bytes]] | None = None
     calls: int = 1
-    """The number of calls that the answer takes."""
+    """The number of calls until the answer is complete."""
     stuck: bool = False
     lost: bool = False
     cut: bool = False
-    """The connection is closed where the body stops."""
+    """The connection is closed before the body is complete."""
     before: float = 0.0
     between: float = 0.0
     after_first: float = 0.0
@@ -163,7 +163,7 @@ def tail_error(frames: Frames) -> Iterator[bytes]:
 def tail_event(frames: Frames) -> Iterator[bytes]:
     """Yield the error as an event."""
     yield from half(frames)
-    yield b"data: " + one_line(overloaded().body()) + b"\r\n\r\n"
+    yield b"data: " + one_line(overload_refusal().body()) + b"\r\n\r\n"
 
 
 def cut_event(frames: Frames) -> Iterator[bytes]:
@@ -237,7 +237,7 @@ def quota(delay: str, quota_id: str) -> Refusal:
     )
 
 
-def overloaded() -> Refusal:
+def overload_refusal() -> Refusal:
     """Return the error of an overloaded model, in its words of 2026."""
     return Refusal(
         503,
@@ -332,7 +332,7 @@ FAULTS: dict[str, Fault] = {
     "429-bare": Fault(refusal=Refusal(429, "Resource has been exhausted (e.g. check quota).")),
     "499": Fault(refusal=Refusal(499, "The operation was cancelled.")),
     "500": Fault(refusal=internal()),
-    "503": Fault(refusal=overloaded()),
+    "503": Fault(refusal=overload_refusal()),
     "504": Fault(refusal=Refusal(504, "Deadline expired before operation could complete.")),
     "html-502": Fault(page=html(502, "Server Error")),
     "html-404": Fault(page=html(404, "Not Found")),

@@ -55,7 +55,7 @@ _KINDS: dict[Callable[[Any], bool], tuple[str, ...]] = {
 _CHECKS = {keyword: check for check, keywords in _KINDS.items() for keyword in keywords}
 
 
-def misshapen(schema: Any, path: str = "") -> Iterator[str]:
+def misshapen_paths(schema: Any, path: str = "") -> Iterator[str]:
     """Yield the paths of keywords whose value is of another kind, and of schemas that are none."""
     if not _is_schema(schema):
         yield path
@@ -67,12 +67,12 @@ def misshapen(schema: Any, path: str = "") -> Iterator[str]:
             yield at
         elif keyword in ("properties", "$defs", "definitions"):
             for name, inner in value.items():
-                yield from misshapen(inner, f"{at}.{name}")
+                yield from misshapen_paths(inner, f"{at}.{name}")
         elif keyword in ("anyOf", "oneOf", "allOf", "prefixItems"):
             for index, inner in enumerate(value):
-                yield from misshapen(inner, f"{at}[{index}]")
+                yield from misshapen_paths(inner, f"{at}[{index}]")
         elif keyword in ("items", "additionalProperties", "not"):
-            yield from misshapen(value, at)
+            yield from misshapen_paths(value, at)
 
 
 def refusal(schema: Any) -> str | None:

@@ -8,7 +8,7 @@ from adapter.emulator.core.conversation import Request, built_in, calling_config
 from adapter.emulator.core.errors import OPAQUE, bullet
 from adapter.emulator.core.models import Model
 from adapter.emulator.parsing.field_table import snake
-from adapter.emulator.validation.json_schema import misshapen, refusal
+from adapter.emulator.validation.json_schema import misshapen_paths, refusal
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,63}")
 MAX_DECLARATIONS = 512
@@ -55,7 +55,7 @@ def json_schema_violations(schema: Any, path: str) -> list[str]:
     """Return the server's refusal, else a bullet for each keyword whose value is of another kind than JSON Schema's."""
     if (text := refusal(schema)) is not None:
         return [text]
-    return [bullet(f"{path}.{place}".rstrip("."), "is not valid JSON Schema") for place in misshapen(schema)]
+    return [bullet(f"{path}.{place}".rstrip("."), "is not valid JSON Schema") for place in misshapen_paths(schema)]
 
 
 def duplicates(request: Request) -> list[str]:

@@ -23,7 +23,11 @@ def turn_violations(contents: list[Content], model: Model, *, require_ids: bool 
     found = [
         *(CALL_TURN for index, run in enumerate(conversation) if misplaced_calls(run, index)),
         *(RESULT_TURN for index, run in enumerate(conversation) if misplaced_results(run, conversation[:index])),
-        *(COUNTS for index, run in enumerate(conversation) if uneven(run, conversation[index + 1 :], model)),
+        *(
+            COUNTS
+            for index, run in enumerate(conversation)
+            if has_uneven_results(run, conversation[index + 1 :], model)
+        ),
         *wrong_ids(conversation, require=require_ids and model.call_ids_required),
         *last_turn(contents, model),
     ]
@@ -46,7 +50,7 @@ def misplaced_results(run: Run, before: list[Run]) -> bool:
     return not before or not before[-1].calls or not results(run.contents[0])
 
 
-def uneven(run: Run, after: list[Run], model: Model) -> bool:
+def has_uneven_results(run: Run, after: list[Run], model: Model) -> bool:
     """Return whether calls and results differ in number; the prefill rule covers calls at the end."""
     if run.role != "model" or not run.calls or (not after and not model.prefill):
         return False

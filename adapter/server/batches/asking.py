@@ -1,7 +1,7 @@
-"""The phase `ask`, where the upstream has no batches (Vertex AI, relays): request by request, at the operator's rate.
+"""The phase `ask` of batches at upstreams without batches (Vertex AI, relays): single calls, at the operator's rate.
 
-That a request goes out, and its answer, are written down (`row_log.py`). A process that goes on reads there what has
-been answered, and asks only for the rest.
+A line is written to a log before each request is sent, and its answer after it (`row_log.py`). A process that takes
+over reads there which requests were answered, and sends only the others.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class RequestSender:
         self._attempts = Counter[int]()
 
     async def run(self) -> None:
-        """Ask for all answers that are not there yet. Raises `OSError`, `NotStored` where they cannot be written."""
+        """Send all requests without an answer. Raises `OSError`, `NotStored` if an answer cannot be written."""
         folder = self._context.folder.path
         with (
             closing(LineLog(folder / "asked")) as asked,
@@ -104,7 +104,7 @@ class RequestSender:
                 await context.publish()
 
     async def _ask(self, request: BatchLineRequest, asked: LineLog, done: LineLog) -> None:
-        """Ask for one answer, and write it down."""
+        """Send one request, and write its answer to the log."""
         counts, number = self._context.batch.request_counts, request.place.line
         has_asked = False
 
@@ -143,7 +143,7 @@ class RequestSender:
         """
         attempts, pause = self._attempts[request.place.line] + 1, RETRY_FIRST
         if attempts > 1:
-            log.warning("%s: the request of line %d is sent again", self._context.batch.id, request.place.line)
+            log.warning("batch %s: line %d is sent again", self._context.batch.id, request.place.line)
         while True:
             try:
                 planned = await self._planner.plan(request.body)
@@ -159,7 +159,7 @@ class RequestSender:
                 pause *= 2
 
     def _interrupted_line(self, request: BatchLineRequest) -> bytes:
-        """Return the line of the error file for a request in whose attempts the process died."""
+        """Return the line of the error file for a request during whose attempts the process died each time."""
         line = self._context.line_id(request.place.line, request.custom_id)
         text = f"The server stopped {MAX_ATTEMPTS} times while this request was answered. It may have been billed."
         return batches.error_line(line, "interrupted", text)

@@ -23,7 +23,7 @@ def _answers_chats(row: ModelCapabilities, names: Catalogue) -> bool:
     return not row.served_by and not row.has_ended(names.platform, names.day)
 
 
-def compared(run: DryRun, text: bytes) -> list[dict[str, Any]]:
+def compare_models(run: DryRun, text: bytes) -> list[dict[str, Any]]:
     """Compare a request on every model. Raises as the served call does."""
     _, request = run.form_of(text)
     return [_on(run, model, orjson.loads(request)) for model in chat_models(run.names)]

@@ -53,7 +53,7 @@ _ANSWERS = {
 }
 
 
-def described(
+def describe(
     plan: Plan, settings: Settings, predict: Predict | None, path: Callable[[str], str] | None = None
 ) -> dict[str, Any]:
     """Describe a plan: where it goes, its headers and body, its ledger, and what Gemini would say."""
@@ -155,7 +155,7 @@ class DryRun(NamedTuple):
         served = self._find_served_model(request.model or "")  # type: ignore[attr-defined]
         plan = planner.plan(request, unknown, served, options(self.settings))
         check(plan.notes, self.strictness, self.settings.notes)
-        shown = {"endpoint": endpoint, **described(plan, self.settings, self.predict)}
+        shown = {"endpoint": endpoint, **describe(plan, self.settings, self.predict)}
         return with_values(shown, text) if self.values else shown
 
     def _find_served_model(self, name: str, kind: str = CHAT) -> ServedModel:
@@ -185,11 +185,11 @@ class DryRun(NamedTuple):
             "body": made.bodies[0] if len(made.bodies) == 1 else made.bodies,
             "losses": counts_by_severity(made.notes),
             "notes": _entries(made.ledger(bodies)),
-            "predicted_error": self._predicted(made.served.model, made.method, bodies),
+            "predicted_error": self._predict(made.served.model, made.method, bodies),
         }
         return with_values(shown, text) if self.values else shown
 
-    def _predicted(self, model: str, method: str, bodies: Sequence[Any]) -> Any:
+    def _predict(self, model: str, method: str, bodies: Sequence[Any]) -> Any:
         """Return Gemini's answer to the first call that it would refuse."""
         if self.predict is None:
             return None

@@ -90,7 +90,7 @@ async def _answers(call: Call, plans: Sequence[Plans], id_: str) -> list[ChatCom
 
 
 async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter") -> None:
-    """Send the texts of one prompt after the other."""
+    """Send the answers to the prompts, one after the other."""
     stream = call.open_stream(plans[0])
     with until(stream.keep_alive(writer.heartbeat)):
         for number, one in enumerate(plans):
@@ -103,7 +103,7 @@ async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter"
 
 
 class CompletionWriter:
-    """Writes texts as a stream of events, prompt by prompt, see `event_stream.Writer`."""
+    """Writes the answers to all prompts as one event stream, prompt by prompt."""
 
     machine: chat.ChatStream
 
@@ -116,7 +116,7 @@ class CompletionWriter:
         self.has_failed = False
 
     def begin(self, plan: Plan) -> None:
-        """Make the machine for the next prompt."""
+        """Begin the answer to the next prompt."""
         self._number += 1
         stamp = stamp_of(self._plans[self._number], self._id)
         self.machine = chat.ChatStream(plan.context, msgspec.structs.replace(stamp, model=plan.model))
@@ -124,11 +124,11 @@ class CompletionWriter:
 
     @property
     def finished(self) -> bool:
-        """Whether the last prompt is answered."""
+        """Whether the answer to the last prompt is complete."""
         return self._number == len(self._plans) - 1 and self.machine.finished
 
     def take_issued(self) -> list[Issued]:
-        """Return none: nothing is continued here, so nothing is kept."""
+        """Return none: completions have no history, so no signatures are stored."""
         return []
 
     def feed(self, reply: Reply) -> list[bytes]:
@@ -141,7 +141,7 @@ class CompletionWriter:
         return events(self._streams[self._number].feed(chunks))
 
     async def keep(self, issued: list[Issued]) -> None:
-        """Keep nothing: completions have no history."""
+        """Store nothing: completions have no history."""
 
     async def close(self) -> list[bytes]:
         """Make the last frames of a prompt; of the last one also the usage and the end of the stream."""
@@ -163,7 +163,7 @@ class CompletionWriter:
         return [event(self._call.service.failures.record(error, self._call.exchange, self._call.client).body)]
 
     def heartbeat(self) -> bytes:
-        """Make a chunk that says nothing, where heartbeats are chunks."""
+        """Make an empty chunk, sent in silence where the settings choose chunks as heartbeats."""
         return event(self._empty())
 
     def _empty(self) -> Completion:

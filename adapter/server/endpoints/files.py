@@ -51,8 +51,8 @@ class IncomingFile:
             raise Malformed(f"The file has more than {self._max_bytes} bytes.", self._field, "file_too_large")
         await write(self.writing.writer, data)
 
-    def received(self) -> tuple[UnfinishedFile, FilePart]:
-        """Return what came. Raises `MalformedForm` if no file did, or an empty one."""
+    def take_file(self) -> tuple[UnfinishedFile, FilePart]:
+        """Return the file that came. Raises `MalformedForm` if no file did, or an empty one."""
         if self.writing is None or self.part is None:
             raise MalformedForm(f"The form has no file in the field {self._field}.", self._field)
         if not self.writing.writer.size:
@@ -80,7 +80,7 @@ async def create_file(call: Call) -> None:
     incoming = IncomingFile(service.files.begin_file, client.id, "file", service.file_settings.file_max_bytes)
     try:
         fields = await read_form(call.scope, call.receive, service.file_settings.file_max_bytes, incoming.open)
-        writing, part = incoming.received()
+        writing, part = incoming.take_file()
         new = files.of_form(single_values(fields), part.filename, part.mime_type, service.files.max_life)
         check_ledger(call, new.notes)
         await call.send(await service.files.keep(new, writing, client.id), ledger_headers(new.notes))

@@ -13,8 +13,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from adapter import __version__
-from adapter.server.dry_run.comparison import compared, rows_of
-from adapter.server.dry_run.dry_run import described
+from adapter.server.dry_run.comparison import compare_models, rows_of
+from adapter.server.dry_run.dry_run import describe
 from adapter.server.endpoints.chat import create_chat_completion
 from adapter.server.endpoints.health import EMULATOR
 from adapter.server.endpoints.responses import create_response
@@ -192,7 +192,7 @@ def _detail(service: Service, exchange: Exchange, *, is_whole: bool) -> dict[str
     detail["signatures"] = []
     if exchange.plan is None:
         return detail
-    shown = described(exchange.plan, service.settings, service.predict, exchange.client_path)
+    shown = describe(exchange.plan, service.settings, service.predict, exchange.client_path)
     del shown["body"]
     history = exchange.plan.context.history
     return {**detail, "plan": shown, "signatures": [] if history is None else history.sources()}
@@ -250,7 +250,7 @@ async def translate_pasted(call: Call) -> None:
 async def compare(call: Call) -> None:
     """Answer with what a request would lose on every model, and what Gemini would refuse."""
     call.client = _page_client(call)
-    await call.send({"models": await asyncio.to_thread(compared, dry_run_for(call), call.body)})
+    await call.send({"models": await asyncio.to_thread(compare_models, dry_run_for(call), call.body)})
 
 
 _RUNS = {"/v1/chat/completions": create_chat_completion, "/v1/responses": create_response}

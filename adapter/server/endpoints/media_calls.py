@@ -1,4 +1,4 @@
-"""Plans, calls that carry files, and streams of events, for the endpoints of images and sounds."""
+"""Plans, calls with files, and event streams: shared by the endpoints of images and audio."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -47,9 +47,9 @@ P = TypeVar("P", bound=MediaPlan)
 
 
 async def files_of(call: Call, named: Iterable[str], path: str) -> dict[str, Media]:
-    """Return a form's files by name, without data, and of the named ones those that are stored or fetched.
+    """Return files by name: those of the form, without data, and the `named` ones that are stored here or fetched.
 
-    `path` is that of the field that names them. Raises `Rejected`, `NotStored`, `FetchError`, `UpstreamError`.
+    `path` is the path of the field that names them. Raises `Rejected`, `NotStored`, `FetchError`, `UpstreamError`.
     """
     names = list(dict.fromkeys(named))
     files = {} if call.form is None else call.form.media()
@@ -72,9 +72,9 @@ async def make_plans(
 ) -> FallbackPlans[P]:
     """Make the plans of a request and record the first. Raises `ModelDenied`, `NotStored`, `Rejected`, `StrictLoss`.
 
-    `make` translates the request for a model that a name stands for at the endpoint; the field at `path` names the
-    files. What Gemini holds is at the first place alone; copies of what is stored here go to others in line, and are
-    uploaded again where Gemini has lost them.
+    `make` translates the request for one model. The field at `path` names the files. Files at Gemini belong to the
+    first place: if the request names some, there is no fallback to other places. Files that are stored here can go to
+    all: other places get their data in line. If Gemini has lost its copy of one, it is uploaded again.
     """
     planner = call.service.planner
     served = model_calls.find_model(call, model, endpoint)
@@ -114,13 +114,13 @@ async def make_plans(
 
 
 async def _names_in(call: Call, plan: MediaPlan) -> tuple[set[str], str]:
-    """Return what of Gemini's a plan names, and the key that made it. Raises `NotStored`."""
+    """Return the names of Gemini's objects in a plan, and the pin of the key that made them. Raises `NotStored`."""
     names = {name for body in plan.bodies for name in names_of(body)}
     return names, await model_calls.find_pin(call, names)
 
 
 def record(call: Call, plans: FallbackPlans[P]) -> None:
-    """Record the plan by which the request is answered."""
+    """Record the current plan for the request log and the page."""
     plan, exchange = plans.plan, call.exchange
     exchange.model, exchange.notes = plan.model, plan.notes
     bodies = plan.bodies
@@ -128,7 +128,7 @@ def record(call: Call, plans: FallbackPlans[P]) -> None:
 
 
 def headers_of(call: Call, plans: FallbackPlans[P]) -> dict[str, str]:
-    """Return the header fields that tell of the translation, and of the upstream if it is not the usual one."""
+    """Return the headers with the notes, and after a fallback with the upstream that answered."""
     told = model_calls.headers_for(call)
     return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told
 
@@ -139,7 +139,7 @@ def with_uploads(call: Call, body: GenerateContentRequest) -> Sequence[bytes]:
 
 
 async def ask(call: Call, plans: FallbackPlans[P]) -> list[GenerateContentResponse]:
-    """Return the answers to all calls of the first plan that gets them; the first failure ends the calls of a plan.
+    """Make all calls of a plan and return their answers; if one fails, the others end and the next plan is tried.
 
     Raises `UpstreamError`.
     """
@@ -172,9 +172,10 @@ def add_notes(call: Call, notes: Iterable[Note]) -> None:
 
 
 async def each_answer(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[GenerateContentResponse]:
-    """Ask all calls of a plan side by side: their answers in the order in which they come.
+    """Make all calls of a plan in parallel; yield their answers as they arrive.
 
-    The first of them decides which plan answers. Closing the generator ends all calls. Raises `UpstreamError`.
+    After the first answer there is no fallback to another plan. Closing the generator ends all calls. Raises
+    `UpstreamError`.
     """
     until, has_begun = call.service.answering.time_limit(patience_of(call.scope)), False
     used: list[UsageMetadata | None] = []
@@ -207,9 +208,9 @@ async def each_answer(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[Gen
 
 
 async def open_events(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[GenerateContentResponse | None]:
-    """Ask for streams, one call after the other: their events, and None behind those of each call.
+    """Open the streams of a plan's calls one after the other; yield the events, and None at the end of each call.
 
-    The first event decides which plan answers. Raises `UpstreamError`.
+    After the first event there is no fallback to another plan. Raises `UpstreamError`.
     """
     until, has_begun = call.service.answering.time_limit(patience_of(call.scope)), False
     while True:
@@ -236,9 +237,9 @@ async def open_events(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[Gen
 
 @asynccontextmanager
 async def event_stream(call: Call, plans: FallbackPlans[P]) -> AsyncIterator[EventStream]:
-    """Run a body that writes events; commit timer and heartbeats run meanwhile, and [DONE] ends it.
+    """Run a body that writes events, with commit timer and heartbeats; then write [DONE].
 
-    An error is raised before the first byte; after it the client is told in the stream.
+    An error before the first byte is raised; a later one becomes an error event.
     """
     exchange, service = call.exchange, call.service
     exchange.status, exchange.answer, exchange.stream = 200, [], True
@@ -262,7 +263,7 @@ async def event_stream(call: Call, plans: FallbackPlans[P]) -> AsyncIterator[Eve
 async def send_events(
     call: Call, plans: FallbackPlans[P], stream: EventStream, events: Sequence[msgspec.Struct]
 ) -> None:
-    """Write events, in the head of the first what became of the request."""
+    """Write events; the first one is sent with the headers of the notes."""
     stream.headers = headers_of(call, plans)
     for one in events:
         await stream.write(event(one))

@@ -16,7 +16,7 @@ CHAT = "POST /v1/chat/completions"
 _NOTHING = GeminiModel()
 
 
-def _created(row: ModelCapabilities) -> int:
+def _creation_time(row: ModelCapabilities) -> int:
     """Return the creation date: the day on which the row was checked, since Gemini tells none.
 
     An operator's row may say something else there than a day.
@@ -37,7 +37,7 @@ def _model(name: str, names: Catalogue, found: GeminiModel = _NOTHING) -> Model:
     return Model(
         id=name,
         object="model",
-        created=_created(row),
+        created=_creation_time(row),
         owned_by="google",
         shutdown_date=None if ends is None else ends.isoformat(),
         served_by=row.served_by or (CHAT if is_chat else None),

@@ -247,7 +247,7 @@ def headers_of(call: Call, answered: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _opened(call: Call, forwarded: Forwarded, pin: str, upstream: Upstream) -> AsyncIterator[Response]:
+async def _open(call: Call, forwarded: Forwarded, pin: str, upstream: Upstream) -> AsyncIterator[Response]:
     """Open an upstream's answer, and close it at the end."""
     with call.service.shutdown.limit():
         response = await upstream.forward(forwarded, Caller(call.client.key, pin), deadline_of(call.scope))
@@ -262,7 +262,7 @@ async def read_whole(
 ) -> tuple[bytes, Mapping[str, str]]:
     """Read the whole answer of an upstream, the first one by default; return it and its headers."""
     upstream = upstream or call.service.upstream
-    async with _opened(call, forwarded, pin, upstream) as response:
+    async with _open(call, forwarded, pin, upstream) as response:
         return await _read_body(call, response, upstream.settings.max_answer_bytes), response.headers
 
 
@@ -329,7 +329,7 @@ async def _stream(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> Non
             raise ClientGone from None
 
     async with (
-        _opened(call, forwarded, pin, place.upstream) as response,
+        _open(call, forwarded, pin, place.upstream) as response,
         aclosing(_payloads(call, response, plans)) as payloads,
     ):
         try:

@@ -52,7 +52,7 @@ async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequ
 
 
 async def _pieces_of(call: Call) -> tuple[SoundPiece, ...]:
-    """Cut a form's file into pieces that are short enough for times; none where it cannot be cut."""
+    """Cut a form's file into pieces short enough for exact times; return none if its format cannot be cut."""
     form = call.form
     if form is None or not form.uploads:
         return ()
@@ -61,7 +61,7 @@ async def _pieces_of(call: Call) -> tuple[SoundPiece, ...]:
 
 
 async def _duration_of(call: Call, file: str, files: Mapping[str, Media]) -> float:
-    """Return the seconds of a form's file, of a stored or a fetched one by its headers; 0 where they tell nothing."""
+    """Return a file's duration in seconds, read from the headers of its format; 0 if they do not have it."""
     if call.form is not None and call.form.uploads:
         sent = call.form.uploads[0]
         return read_duration(sent.read, sent.size)

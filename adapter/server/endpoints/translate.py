@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from adapter.server.dry_run.dry_run import DryRun, as_line, described, dry_run_of, lines_of, with_values
+from adapter.server.dry_run.dry_run import DryRun, as_line, describe, dry_run_of, lines_of, with_values
 from adapter.server.limits.work import Work
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
@@ -41,7 +41,7 @@ async def translate(call: Call) -> None:
 
 def _show(run: DryRun, endpoint: str, plan: Plan, path: Callable[[str], str], body: bytes) -> bytes:
     """Describe a plan as JSON."""
-    answer = {"endpoint": endpoint, **described(plan, run.settings, run.predict, path)}
+    answer = {"endpoint": endpoint, **describe(plan, run.settings, run.predict, path)}
     return encode(with_values(answer, body) if run.values else answer)
 
 

@@ -25,7 +25,7 @@ async def add_upload_part(call: Call) -> None:
     incoming = IncomingFile(service.files.begin_part, client.id, "data", files.MAX_PART)
     try:
         await read_form(call.scope, call.receive, files.MAX_PART, incoming.open)
-        writing, _part = incoming.received()
+        writing, _part = incoming.take_file()
         await call.send(await service.files.keep_part(record, writing, client.id))
     finally:
         await incoming.discard()

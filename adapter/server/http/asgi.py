@@ -179,7 +179,7 @@ def while_connected(scope: Scope, receive: Receive) -> Interruptible:
     """
     connection: ClientConnection | None = scope.get("extensions", {}).get(CONNECTION)
     if connection is None:
-        return until(_disconnected(receive))
+        return until(_wait_for_disconnect(receive))
     if connection.is_gone:
         raise ClientGone
     body = Interruptible(None, connection.loop)
@@ -192,6 +192,6 @@ def until(left: Coroutine[object, object, None]) -> Until:
     return Until(left=left, reason=ClientGone())
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

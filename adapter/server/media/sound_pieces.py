@@ -42,7 +42,7 @@ def cut_sound(upload: FormFile, longest_s: float) -> list[CutPiece]:
         return []
     frame, size = file.form[1] * _BITS // 8, min(upload.size - file.start, file.size)
     end = file.start + size - size % frame
-    places = [_aligned(file.start, frame)]
+    places = [_align(file.start, frame)]
     # Samples in front of the first place that can be cut.
     lead = upload.read(file.start, places[0] - file.start)
     while end - places[-1] > longest_s * file.rate * frame:
@@ -56,7 +56,7 @@ def cut_sound(upload: FormFile, longest_s: float) -> list[CutPiece]:
     return pieces
 
 
-def _aligned(place: int, frame: int) -> int:
+def _align(place: int, frame: int) -> int:
     """Return the place of the first frame from here that is a multiple of three bytes; `frame` is none."""
     while place % 3:
         place += frame
@@ -78,7 +78,7 @@ def _quietest(upload: FormFile, file: WavFile, begin: int, longest_s: float) -> 
     noise = [sum(peaks[at : at + length]) for at in range(len(peaks) - length + 1)]
     # Of equal ones the last: pieces are then as few as may be.
     quietest = max(range(len(noise)), key=lambda at: (-noise[at], at))
-    return _aligned(start + (quietest + length // 2) * block, frame)
+    return _align(start + (quietest + length // 2) * block, frame)
 
 
 def _wav_head(file: WavFile, size: int, lead: bytes) -> bytes:

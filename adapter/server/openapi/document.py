@@ -33,7 +33,7 @@ def document(endpoints: Endpoints) -> bytes:
     paths: dict[str, Any] = {}
     for endpoint in endpoints:
         if endpoint.is_described:
-            paths.setdefault(endpoint.template, {})[endpoint.method.lower()] = _described(endpoint, schemas)
+            paths.setdefault(endpoint.template, {})[endpoint.method.lower()] = _describe(endpoint, schemas)
     return encode(
         {
             "openapi": "3.1.1",
@@ -53,7 +53,7 @@ def document(endpoints: Endpoints) -> bytes:
     )
 
 
-def _described(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
+def _describe(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
     content = {
         media: {"schema": BINARY if type_ is bytes else schemas.of(type_)} for media, type_ in endpoint.content.items()
     }

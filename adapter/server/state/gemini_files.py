@@ -159,7 +159,7 @@ class GeminiFiles:
 
     async def _is_lost(self, file_id: str, uri: str, error: UpstreamError, client: Client) -> bool:
         """Return whether Gemini has not the copy at `uri`; what is known of it is then that it has ended."""
-        known = await self._known(file_id, client)
+        known = await self._read_copy(file_id, client)
         if known is None or known.uri != uri:
             # Another request has found out before.
             return True
@@ -179,22 +179,22 @@ class GeminiFiles:
         lock = self._locks.setdefault(file_id, asyncio.Lock())
         try:
             async with lock:
-                known = await self._known(file_id, client)
+                known = await self._read_copy(file_id, client)
                 if known is not None and known.uri and self._is_usable(known, need):
                     return known
-                intended = await self._intended(stored, known, client, need)
+                intended = await self._copy_to_upload(stored, known, client, need)
                 if dry:
                     return _with_address(intended)
                 copy = await self._upload(stored, intended, client)
                 if not self._is_usable(copy, need):
                     # It was there already, from before its document was lost, and ends soon.
-                    copy = await self._upload(stored, await self._intended(stored, copy, client, need), client)
+                    copy = await self._upload(stored, await self._copy_to_upload(stored, copy, client, need), client)
                 return copy
         finally:
             if not lock.locked():
                 self._locks.pop(file_id, None)
 
-    async def _known(self, file_id: str, client: Client) -> _Copy | None:
+    async def _read_copy(self, file_id: str, client: Client) -> _Copy | None:
         body = (await self._documents.get([_key(file_id)], client.id)).get(_key(file_id))
         try:
             return None if body is None else msgspec.json.decode(body, type=_Copy)
@@ -205,7 +205,7 @@ class GeminiFiles:
         has_time = not copy.uri or copy.expires_at - need.life > self._files.now()
         return has_time and need.pin in ("", copy.pin) and self._upstream.has_key(copy.pin)
 
-    async def _intended(self, stored: StoredFile, known: _Copy | None, client: Client, need: Need) -> _Copy:
+    async def _copy_to_upload(self, stored: StoredFile, known: _Copy | None, client: Client, need: Need) -> _Copy:
         """Return the copy to upload: one whose upload has begun, here or in a process that died, or the next one."""
         if known is not None and self._is_usable(known, need):
             return known
@@ -238,7 +238,7 @@ class GeminiFiles:
 
     async def forget(self, file_id: str, client: Client) -> None:
         """Delete a file's copy. Where Gemini does not, it goes by itself within two days."""
-        known = await self._known(file_id, client)
+        known = await self._read_copy(file_id, client)
         if known is None:
             return
         await self._documents.delete(_key(file_id), client.id)

@@ -37,7 +37,7 @@ class Converted(NamedTuple):
     notes: list[Note]
 
 
-def lost(path: str, code: str, reason: str) -> Note:
+def loss_note(path: str, code: str, reason: str) -> Note:
     """Return a note that something does not arrive."""
     return Note(path, Fate.DROPPED, code, reason)
 
@@ -60,7 +60,7 @@ def parts_of(content: list[ContentPart], path: str, context: Context, notes: lis
         notes.extend(_cache_hints(part, at))
         notes.extend(PARTS.notes(part, at))
         if part.detail not in (None, "auto") and part.type in _FILES:
-            notes.append(lost(f"{at}.detail", "image-detail-ignored", "Gemini takes no resolution for a file"))
+            notes.append(loss_note(f"{at}.detail", "image-detail-ignored", "Gemini takes no resolution for a file"))
     return result
 
 
@@ -73,7 +73,9 @@ def sources_of(content: list[ContentPart], path: str, context: Context) -> list[
 def _cache_hints(part: ContentPart, path: str) -> list[Note]:
     """Return the notes on hints for a cache, which any content part may hold."""
     reason = "Gemini finds reusable prefixes itself (implicit caching)"
-    return [lost(f"{path}.{name}", "cache-hint-ignored", reason) for name in _CACHING if present(getattr(part, name))]
+    return [
+        loss_note(f"{path}.{name}", "cache-hint-ignored", reason) for name in _CACHING if present(getattr(part, name))
+    ]
 
 
 _FILES = ("file", "input_file", "file_url")
@@ -83,7 +85,7 @@ _CACHING = ("prompt_cache_breakpoint", "cache_control")
 
 def _text(part: ContentPart, path: str, _: Context) -> Converted:
     if not part.text:
-        return Converted([], [lost(f"{path}.text", "empty-content-dropped", "Gemini takes no empty text")])
+        return Converted([], [loss_note(f"{path}.text", "empty-content-dropped", "Gemini takes no empty text")])
     return Converted([Part(text=part.text)], [])
 
 
@@ -96,7 +98,7 @@ def _refusal(part: ContentPart, path: str, _: Context) -> Converted:
 
 def _thinking(_: ContentPart, path: str, __: Context) -> Converted:
     return Converted(
-        [], [lost(path, "thoughts-not-replayed", "thoughts are not sent back: the signatures stand for them")]
+        [], [loss_note(path, "thoughts-not-replayed", "thoughts are not sent back: the signatures stand for them")]
     )
 
 
@@ -111,7 +113,9 @@ def _document(part: ContentPart, path: str, context: Context) -> Converted:
     if not url:
         raise Rejected(f"{path}.document_url", "value-missing", "the document has no URL")
     notes = (
-        [lost(f"{path}.document_name", "file-name-dropped", "Gemini takes no file names")] if part.document_name else []
+        [loss_note(f"{path}.document_name", "file-name-dropped", "Gemini takes no file names")]
+        if part.document_name
+        else []
     )
     parts, inner = from_url(url, f"{path}.document_url", context)
     return Converted(parts, inner + notes)
@@ -138,9 +142,9 @@ def _resolution(detail: str | None, path: str, context: Context) -> tuple[PartMe
         return None, []
     level = _DETAIL.get(detail)
     if level is None:
-        return None, [lost(path, "image-detail-ignored", f"{detail!r} is not a level of detail")]
+        return None, [loss_note(path, "image-detail-ignored", f"{detail!r} is not a level of detail")]
     if not context.capabilities.part_media_resolution:
-        return None, [lost(path, "image-detail-ignored", "the model takes no resolution for a single image")]
+        return None, [loss_note(path, "image-detail-ignored", "the model takes no resolution for a single image")]
     return PartMediaResolution(level=level), []
 
 
@@ -155,7 +159,7 @@ def _audio(part: ContentPart, path: str, context: Context) -> Converted:
         found = parts[0].inline_data
         if part.input_audio.format and found is not None and found.mime_type != mime_type:
             reason = f"the data say that they are {found.mime_type}"
-            notes = [*notes, lost(f"{path}.input_audio.format", "field-overruled", reason)]
+            notes = [*notes, loss_note(f"{path}.input_audio.format", "field-overruled", reason)]
         return Converted(parts, notes)
     return _in_line(mime_type, data, f"{path}.input_audio.data", "")
 
@@ -183,7 +187,7 @@ def _file(part: ContentPart, path: str, context: Context) -> Converted:
 
 
 def _file_data(data: str, name: str | None, format_: str | None, path: str, context: Context) -> Converted:
-    notes = [lost(f"{path}.filename", "file-name-dropped", "Gemini takes no file names")] if name else []
+    notes = [loss_note(f"{path}.filename", "file-name-dropped", "Gemini takes no file names")] if name else []
     if _is_data_url(data) or data.startswith(("http://", "https://")):
         parts, inner = from_url(data, f"{path}.file_data", context, name or "")
         return Converted(parts, inner + notes)

@@ -1,7 +1,7 @@
-"""/v1/moderations on Gemini's Decisions API: one question for each category of a content.
+"""/v1/moderations by Gemini's Decisions API: one question for each category of each content.
 
-Where there is no Decisions API (Vertex AI, relays, a chat model that the operator chose) the safety ratings of a
-generation judge, which know four categories in four grades.
+Without a Decisions API (Vertex AI, relays, a chat model that the operator chose) the scores come from the safety
+ratings of a generation, which have only four categories and four grades.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,10 +37,10 @@ RATED_BY = "gemini-3.5-flash-lite"
 """The chat model whose safety ratings judge where there is no Decisions API."""
 
 FLAGGED = 0.5
-"""From which score on a category is flagged: more likely so than not."""
+"""The least score of a category that is flagged: it is more likely than not."""
 
 CALL_TOKENS = 200_000
-"""About how many tokens one call may have, below the model's limit of 262,144, since they are estimated."""
+"""Estimated tokens of one call. The model's limit is 262,144; the margin is for errors of the estimate."""
 
 TEXT, IMAGE = "text", "image"
 _IMAGE_TOKENS = 1_120
@@ -95,7 +95,7 @@ _HARMS = {
 
 _GRADES = {"NEGLIGIBLE": 0.05, "LOW": 0.25, "MEDIUM": 0.7, "HIGH": 0.95}
 _UNTOLD = "illicit"
-"""The category of an input that Gemini blocks without telling why: something has to be flagged."""
+"""The category that is flagged if Gemini blocks an input without a reason."""
 
 
 class ModerationContext(EndpointContext, frozen=True, kw_only=True):
@@ -115,7 +115,7 @@ class ModerationContext(EndpointContext, frozen=True, kw_only=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """One content: its parts, of which kinds they are, and the client's path of each part."""
+    """One content to judge: its parts, their kinds (text, image), and the client's path of each."""
 
     parts: list[Part]
     kinds: list[str]
@@ -123,12 +123,12 @@ class Judged(msgspec.Struct, frozen=True):
 
     @property
     def categories(self) -> list[str]:
-        """The categories that it can have."""
+        """The names of the categories that apply to its kinds of parts."""
         return [name for name, one in CATEGORIES.items() if TEXT in self.kinds or one.has_images]
 
     @property
     def tokens(self) -> int:
-        """About how many tokens it has, with its questions."""
+        """The estimated tokens of the content and its questions."""
         texts = [one.text.encode("utf-8", "replace") for one in self.parts if one.text is not None]
         images = len(self.parts) - len(texts)
         return sum(map(len, texts)) // 4 + _IMAGE_TOKENS * images + _QUESTION_TOKENS * len(self.categories)
@@ -190,7 +190,7 @@ def _content(parts: list[ModerationPart], context: ModerationContext, notes: lis
 
 
 def _batches(contents: Sequence[Judged]) -> Iterator[list[int]]:
-    """Return which contents are judged together: at most as many as one call has questions and tokens for."""
+    """Split the contents into calls, within the limits of questions and tokens; yield the indexes of each."""
     batch: list[int] = []
     questions = tokens = 0
     for index, one in enumerate(contents):
@@ -209,7 +209,7 @@ def _id(index: int, category: str) -> str:
 
 
 def questions_about(plan: ModerationPlan, indexes: Sequence[int], model: str) -> CreateDecisionRequest:
-    """Return the call that judges some contents: one for itself, or several by number."""
+    """Return the call that judges these contents; if there are several, its questions name them by number."""
     if len(indexes) == 1:
         content = plan.contents[indexes[0]]
         said: str | list[DecisionContent] = [block_of(part) for part in content.parts]
@@ -281,7 +281,7 @@ def verdicts(
 
 
 def _result(scores: Mapping[str, float], kinds: Sequence[str]) -> ModerationResult:
-    """Return a verdict whose parts agree: it is flagged if a category is."""
+    """Return the result for scores; it is flagged if one of its categories is."""
     whole = {name: scores.get(name, 0.0) for name in CATEGORIES}
     categories = {name: score >= FLAGGED for name, score in whole.items()}
     return ModerationResult(
@@ -336,7 +336,7 @@ BY_RATINGS = Note(
     "moderation-by-ratings",
     "safety ratings judge: harassment, hate, sexual and illicit in four grades, and no other category",
 )
-"""What every answer says that safety ratings made."""
+"""The note on every answer that is made of safety ratings."""
 
 
 def answer_of(results: Sequence[ModerationResult], id_: str, model: str) -> Moderation:

@@ -71,8 +71,8 @@ def from_gemini(answers: Sequence[GenerateContentResponse], plan: TranscriptionP
     starts = list(zip([one for one, _ in read], plan.starts_s, strict=True))
     whole = Transcript(
         text=_join([one.text for one, _ in starts]),
-        words=[_shifted(word, start) for one, start in starts for word in one.words],
-        spans=[_shifted(span, start) for one, start in starts for span in one.spans],
+        words=[_shift(word, start) for one, start in starts for word in one.words],
+        spans=[_shift(span, start) for one, start in starts for span in one.spans],
         language=next((one.language for one, _ in starts if one.language), ""),
         usage=usage_of(total([answer.usage_metadata for answer in answers])),
     )
@@ -82,7 +82,7 @@ def from_gemini(answers: Sequence[GenerateContentResponse], plan: TranscriptionP
 T = TypeVar("T", Word, Span)
 
 
-def _shifted(one: T, start: float) -> T:
+def _shift(one: T, start: float) -> T:
     """Move a word or a span by some time, in seconds."""
     return one._replace(start=round(one.start + start, 3), end=round(one.end + start, 3)) if start else one
 
@@ -198,7 +198,7 @@ def answer_of(transcript: Transcript, plan: TranscriptionPlan) -> tuple[bytes, s
             verbose, notes = _verbose(transcript, plan)
             return encode(verbose), "application/json", notes
         case "diarized_json":
-            return encode(_diarized(transcript, plan)), "application/json", []
+            return encode(_diarize(transcript, plan)), "application/json", []
         case _:
             return encode(Transcription(text=transcript.text, usage=transcript.usage)), "application/json", []
 
@@ -248,7 +248,7 @@ class SegmentWriter:
         )
 
 
-def _diarized(transcript: Transcript, plan: TranscriptionPlan) -> DiarizedTranscription:
+def _diarize(transcript: Transcript, plan: TranscriptionPlan) -> DiarizedTranscription:
     writer = SegmentWriter()
     return DiarizedTranscription(
         task="transcribe",

@@ -12,7 +12,7 @@ from adapter.translate.content import content_parts as media
 from adapter.translate.core.arguments import has_long_number, plain_object, read_arguments
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Rejected
-from adapter.translate.request.replayed_parts import Visible, code_of, has_hidden, replayed
+from adapter.translate.request.replayed_parts import Visible, code_of, has_hidden, replay_parts
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.known_answers import Found, KnownAnswer, original_order
@@ -42,7 +42,7 @@ def answer(message: Message, index: int, turns: Turns) -> tuple[list[Part], list
     if message.tool_calls and message.function_call:
         turns.note(f"[{index}].function_call", Fate.DROPPED, "field-overruled", "tool_calls replace it")
     images = _images(message.images, index, turns) if message.images else []
-    whole = _replayed(known, calls, [part for part, _ in images], turns)
+    whole = _replay_parts(known, calls, [part for part, _ in images], turns)
     if whole is None:
         return _rebuilt(known, calls, images, turns)
     _note_losses_beside(message, index, turns)
@@ -75,7 +75,7 @@ def _rebuilt(
     return parts, [calls[number] for number in order]
 
 
-def _replayed(
+def _replay_parts(
     known: KnownAnswer, calls: list[HistoryCall], images: list[Part], turns: Turns
 ) -> tuple[list[Part], list[HistoryCall]] | None:
     """Return the answer's own parts, from the store or the client's carrier, if they say what the message says."""
@@ -93,9 +93,9 @@ def _replayed(
     visible = Visible(_words_of(known.message), images, calls, _has_media(known.message))
     # The client's own parts come first; the parts of a Responses history have no signatures.
     is_signed = any(part.thought_signature for part in own or ())
-    if record is not None and stored and not is_signed and (whole := replayed(stored, visible, own)) is not None:
+    if record is not None and stored and not is_signed and (whole := replay_parts(stored, visible, own)) is not None:
         return _with_signatures(*whole, path, record.source, turns)
-    if own and (whole := replayed(own, visible, None)) is not None:
+    if own and (whole := replay_parts(own, visible, None)) is not None:
         if any(not _is_from_here(one, turns) for one in (*known.found, known.whole)):
             return _without_signatures(*whole, path, turns)
         return _with_signatures(*whole, path, SignatureSource.CLIENT, turns)
@@ -213,10 +213,10 @@ def _sign_text(parts: list[Part], message: Message, index: int, whole: Found | N
     texts = [part for part in parts if part.text is not None]
     if texts:
         sent = signatures.carried_by_text(message)
-        texts[-1].thought_signature = _valid(sent, whole, f"[{index}]", turns)
+        texts[-1].thought_signature = _valid_signature(sent, whole, f"[{index}]", turns)
 
 
-def _valid(sent: str | None, found: Found | None, path: str, turns: Turns) -> str | None:
+def _valid_signature(sent: str | None, found: Found | None, path: str, turns: Turns) -> str | None:
     """Return the signature to send: the client's or the store's, if this upstream issued it to this very part."""
     if found is None:
         if sent:
@@ -257,7 +257,7 @@ def _signed_image(part: Part, number: int, known: KnownAnswer, turns: Turns) -> 
     google = image.extra_content.google if image.extra_content else None
     sent = google.thought_signature if google else None
     path = f"[{known.index}].images[{number}]"
-    part.thought_signature = _valid(sent, _of_image(known.whole, number), path, turns)
+    part.thought_signature = _valid_signature(sent, _of_image(known.whole, number), path, turns)
     return part
 
 
@@ -333,7 +333,7 @@ def arguments_of(text: str, path: str, turns: Turns) -> msgspec.Raw:
 def _call_part(call: HistoryCall, known: KnownAnswer, number: int, turns: Turns) -> Part:
     """Return a function call part with the signature it came with."""
     sent = signatures.carried_by_call(known.calls[number], known.details)
-    value = _valid(sent, known.found[number], call.path, turns)
+    value = _valid_signature(sent, known.found[number], call.path, turns)
     if value is None:
         turns.unsigned = True
     return Part(function_call=call.part, thought_signature=value)

@@ -15,7 +15,7 @@ from adapter.translate.request.assistant_message import arguments_of
 from adapter.translate.request.tool_results import output_of, plain_outputs
 from adapter.translate.signatures.known_answers import KnownAnswer
 from adapter.translate.tools.names import upstream_name
-from adapter.translate.turns.plain_turns import PlainTurns, escaped
+from adapter.translate.turns.plain_turns import PlainTurns, escape
 from adapter.translate.turns.turn_builder import SENT_BACK, Turns
 from adapter.wire.signatures import NOTHING
 
@@ -64,7 +64,7 @@ class PlainSteps:
         known_names = {name: upstream_name(name).encode() for name in set(names)}
         own_ids = [record.id or id_ for record, id_ in zip(records, ids, strict=True)]
         added = PlainTurns(
-            ids=escaped(own_ids) if self._takes_ids else None,
+            ids=escape(own_ids) if self._takes_ids else None,
             names=list(map(known_names.__getitem__, names)),
             arguments=self._objects(arguments, paths),
             outputs=self._outputs(results, places),

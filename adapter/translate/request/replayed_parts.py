@@ -30,7 +30,7 @@ class Visible(NamedTuple):
     has_media: bool
 
 
-def replayed(
+def replay_parts(
     parts: list[Part], visible: Visible, code: list[Part] | None
 ) -> tuple[list[Part], list[HistoryCall]] | None:
     """Return the parts to send and the calls in their order; None where the client's history says something else.

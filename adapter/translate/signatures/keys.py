@@ -113,11 +113,11 @@ def carried_by_text(message: Message) -> str | None:
         _of_extra(message.extra_content)
         or message.thought_signature
         or message.thought_signature_
-        or detailed(message).get("")
+        or signatures_in_details(message).get("")
     )
 
 
-def detailed(message: Message) -> dict[str, str]:
+def signatures_in_details(message: Message) -> dict[str, str]:
     """Return the signatures in `reasoning_details` by call id, or under nothing for the text.
 
     Bifrost calls the value `signature` and puts `tool_call_` before the id (core/providers/gemini, 2026); OpenRouter

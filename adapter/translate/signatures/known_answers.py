@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from adapter.translate.signatures.keys import detailed, split_id
+from adapter.translate.signatures.keys import signatures_in_details, split_id
 from adapter.translate.signatures.prefix_digest import (
     RESULT_ROLES,
     answer_form,
@@ -58,7 +58,7 @@ class KnownAnswer(msgspec.Struct, gc=False):
     def details(self) -> dict[str, str]:
         """The signatures in the message's `reasoning_details`, which are read once for all its calls."""
         if self._details is None:
-            self._details = detailed(self.message)
+            self._details = signatures_in_details(self.message)
         return self._details
 
     def call_digests(self) -> list[str]:

@@ -76,7 +76,7 @@ class PlainTurns:
 
     def encode_pieces(self) -> list[bytes]:
         """Return what is joined to all turns as JSON: results are long, so they are copied only once."""
-        ends = [b',"thoughtSignature":"%b"}' % value if value else b"}" for value in escaped(self._signatures)]
+        ends = [b',"thoughtSignature":"%b"}' % value if value else b"}" for value in escape(self._signatures)]
         calls = list(map(add, self._calls, ends))
         responses: list[Iterable[bytes]] = [self._heads, self._outputs, repeat(b"}}")]
         if max(self._sizes) > 1:
@@ -95,7 +95,7 @@ class PlainTurns:
         return [b",".join([next(left) for _ in range(size)]) for size in self._sizes]
 
 
-def escaped(texts: Sequence[str]) -> list[bytes]:
+def escape(texts: Sequence[str]) -> list[bytes]:
     """Escape texts for JSON strings; nearly all stay as they are."""
     together = "".join(texts)
     if len(encode(together)) == len(together) + 2:

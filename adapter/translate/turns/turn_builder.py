@@ -133,7 +133,7 @@ def note_losses(message: Message, index: int, turns: Turns) -> None:
     """Note a message's fields beside its content, and fields that its role does not have."""
     if foreign := MESSAGES.foreign(message):
         reason = f"{message.role} messages have no such field"
-        turns.notes += [media.lost(f"[{index}].{name}", "unknown-field", reason) for name in foreign]
+        turns.notes += [media.loss_note(f"[{index}].{name}", "unknown-field", reason) for name in foreign]
     if _LOST(message) != _NOTHING_LOST:
         turns.notes.extend(_losses(message, f"[{index}]", turns.shared_roles))
 
@@ -156,12 +156,12 @@ def _losses(message: Message, path: str, shared_roles: frozenset[str | None]) ->
         yield name_note(path, message.role, shared_roles)
     for name in ("reasoning_content", "reasoning"):
         if getattr(message, name):
-            yield media.lost(f"{path}.{name}", "thoughts-not-replayed", _THOUGHTS)
+            yield media.loss_note(f"{path}.{name}", "thoughts-not-replayed", _THOUGHTS)
     if present(message.reasoning_details):
-        yield media.lost(f"{path}.reasoning_details", "thoughts-not-replayed", _THOUGHTS)
+        yield media.loss_note(f"{path}.reasoning_details", "thoughts-not-replayed", _THOUGHTS)
     for name, (code, reason) in _REPLAYED.items():
         if present(getattr(message, name)):
-            yield media.lost(f"{path}.{name}", code, reason)
+            yield media.loss_note(f"{path}.{name}", code, reason)
 
 
 def speakers_of(messages: Iterable[Message]) -> frozenset[Speaker]:

@@ -7,7 +7,7 @@ import pytest
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.core.errors import Refusal
 from adapter.emulator.service import find_model, generate
-from adapter.emulator.validation.json_schema import misshapen, refusal
+from adapter.emulator.validation.json_schema import misshapen_paths, refusal
 
 MODEL = find_model("gemini-3.5-flash", "v1beta", "generateContent")
 VALUES = [3, "x", None, [], {}, [3], {"a": 3}, True, 1e308, -1, [None], {"$ref": "#"}, {"$ref": 3}, [{}], [True]]
@@ -65,7 +65,7 @@ def test_the_place_of_each_fault_is_told():
         "$defs": {"S": {"minLength": 10**9}},
     }
     places = ["type", "properties.a.minimum", "properties.b.anyOf[0].enum", "properties.b.anyOf[1].items.required"]
-    assert list(misshapen(schema)) == [*places, "additionalProperties.pattern", "$defs.S.minLength"]
+    assert list(misshapen_paths(schema)) == [*places, "additionalProperties.pattern", "$defs.S.minLength"]
 
 
 def test_a_schema_that_is_no_schema_is_told_by_its_own_path():
