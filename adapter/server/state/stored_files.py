@@ -125,7 +125,7 @@ class StoredFiles:
 
     async def create(self, name: str, client: str, *, has_quota: bool = True) -> FileWriter:
         """Begin a content under a name. Raises `NotStored`."""
-        with _telling():
+        with _raise_not_stored():
             return await self.directory.create(name, client, has_quota=has_quota)
 
     async def keep(self, new: NewFile, writing: "UnfinishedFile", client: str) -> FileObject:
@@ -203,7 +203,7 @@ class StoredFiles:
         return self._clock()
 
     def reader(self, file_id: str, client: str) -> Callable[[int, int], Awaitable[bytes]]:
-        """Return what reads some bytes of a content from an offset on; that raises `NotStored`."""
+        """Return a function that reads bytes of a content from an offset on; it raises `NotStored`."""
         path = self.directory.path(file_id, client)
 
         async def read(offset: int, size: int) -> bytes:
@@ -329,7 +329,7 @@ class StoredFiles:
         return record.upload
 
     async def _forget_parts(self, upload_id: str, client: str) -> None:
-        """Delete the contents of parts; what they were stays as long as their upload."""
+        """Delete the contents of parts; their records stay as long as their upload's."""
         for body in await self.records.children(upload_id, client):
             part_id = msgspec.json.decode(body, type=StoredPart).part.id
             await self.directory.delete(part_id, client)
@@ -344,19 +344,19 @@ class UnfinishedFile(msgspec.Struct, frozen=True):
 
 async def write(writer: FileWriter, data: bytes) -> None:
     """Write bytes. Raises `NotStored` for more than a client may store, or a full disk."""
-    with _telling():
+    with _raise_not_stored():
         await writer.write(data)
 
 
 async def commit(writer: FileWriter, expires_at: float) -> None:
-    """Let a content appear, which expires at a Unix time. Raises `NotStored` as `write` does."""
-    with _telling():
+    """Finish a content, so that it can be read; it expires at a Unix time. Raises `NotStored` as `write` does."""
+    with _raise_not_stored():
         await writer.commit(expires_at)
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """Raise `NotStored` where a content cannot be written."""
+def _raise_not_stored() -> Iterator[None]:
+    """Turn errors of writing a content into `NotStored`: a full disk, a quota."""
     try:
         yield
     except QuotaExceeded:
