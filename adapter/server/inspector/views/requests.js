@@ -63,6 +63,8 @@ export class Requests {
   move(step) {
     const row = this.list.neighbour(step);
     if (!row) return;
+    // The address tells of its change in a later event, and the next key may come before it.
+    this.list.select(row.key);
     go(linkTo("requests", row.key, this.detail.tabs.selected));
     this.list.focus(row.key);
   }
