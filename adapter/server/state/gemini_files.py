@@ -17,16 +17,18 @@ import asyncio
 import logging
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
 from adapter.server.limits.access import Client
 from adapter.server.state.name_owners import NameOwners
 from adapter.server.state.stored_files import StoredFiles
-from adapter.store import UNREADABLE, Document
+from adapter.store import UNREADABLE, Changed, Document
 from adapter.translate.content.content_parts import FILE_ID, FILES_API
 from adapter.translate.content.media_types import correct_type
 from adapter.translate.core.context import Media
@@ -113,7 +115,8 @@ class GeminiFiles:
         self._upstream = upstream
         self._uploads = FileUploads(upstream)
         self._keeps_files = keeps_files
-        self._locks: dict[str, asyncio.Lock] = {}
+        # Each lock stays as long as somebody holds it or waits for it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def media(
         self, file_ids: Iterable[str], client: Client, *, dry: bool = False, life: float = MARGIN
@@ -159,14 +162,18 @@ class GeminiFiles:
 
     async def _is_lost(self, file_id: str, uri: str, error: UpstreamError, client: Client) -> bool:
         """Return whether Gemini has not the copy at `uri`; what is known of it is then that it has ended."""
-        known = await self._read_copy(file_id, client)
+        body = await self._read(file_id, client)
+        known = _decode(body)
         if known is None or known.uri != uri:
             # Another request has found out before.
             return True
         is_named = known.name.removeprefix("files/") in (error.error.message or "")
         if not is_named and await self._uploads.find(known.name, Caller(client.key, known.pin)) is not None:
             return False
-        await self._put(file_id, msgspec.structs.replace(known, expires_at=0.0), client)
+        ended = Document(_key(file_id), encode(msgspec.structs.replace(known, expires_at=0.0)))
+        # Another request may have found out meanwhile, and may be uploading the next copy.
+        with suppress(Changed):
+            await self._documents.put([ended], client.id, LIFE, {ended.key: body})
         return True
 
     async def _inline(self, stored: StoredFile, client: Client) -> Media:
@@ -176,30 +183,24 @@ class GeminiFiles:
     async def _copy(self, stored: StoredFile, client: Client, need: Need, *, dry: bool) -> _Copy:
         """Return a file's copy, uploaded now if there is none that can be used."""
         file_id = stored.file.id
-        lock = self._locks.setdefault(file_id, asyncio.Lock())
-        try:
-            async with lock:
-                known = await self._read_copy(file_id, client)
-                if known is not None and known.uri and self._is_usable(known, need):
-                    return known
-                intended = await self._copy_to_upload(stored, known, client, need)
-                if dry:
-                    return _with_address(intended)
-                copy = await self._upload(stored, intended, client)
-                if not self._is_usable(copy, need):
-                    # It was there already, from before its document was lost, and ends soon.
-                    copy = await self._upload(stored, await self._copy_to_upload(stored, copy, client, need), client)
-                return copy
-        finally:
-            if not lock.locked():
-                self._locks.pop(file_id, None)
+        async with self._locks.setdefault(file_id, asyncio.Lock()):
+            known = await self._read_copy(file_id, client)
+            if known is not None and known.uri and self._is_usable(known, need):
+                return known
+            intended = await self._copy_to_upload(stored, known, client, need)
+            if dry:
+                return _with_address(intended)
+            copy = await self._upload(stored, intended, client)
+            if not self._is_usable(copy, need):
+                # It was there already, from before its document was lost, and ends soon.
+                copy = await self._upload(stored, await self._copy_to_upload(stored, copy, client, need), client)
+            return copy
 
     async def _read_copy(self, file_id: str, client: Client) -> _Copy | None:
-        body = (await self._documents.get([_key(file_id)], client.id)).get(_key(file_id))
-        try:
-            return None if body is None else msgspec.json.decode(body, type=_Copy)
-        except UNREADABLE:
-            return None
+        return _decode(await self._read(file_id, client))
+
+    async def _read(self, file_id: str, client: Client) -> bytes | None:
+        return (await self._documents.get([_key(file_id)], client.id)).get(_key(file_id))
 
     def _is_usable(self, copy: _Copy, need: Need) -> bool:
         has_time = not copy.uri or copy.expires_at - need.life > self._files.now()
@@ -250,6 +251,14 @@ class GeminiFiles:
 
 def _key(file_id: str) -> str:
     return f"copy:{file_id}"
+
+
+def _decode(body: bytes | None) -> _Copy | None:
+    """Decode the document of a copy; None where there is none that can be read."""
+    try:
+        return None if body is None else msgspec.json.decode(body, type=_Copy)
+    except UNREADABLE:
+        return None
 
 
 def _with_address(copy: _Copy) -> _Copy:

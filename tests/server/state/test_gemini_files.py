@@ -285,6 +285,62 @@ async def test_requests_that_find_a_loss_at_once_upload_one_copy(tmp_path):
         assert lost not in names
 
 
+async def test_one_request_at_a_time_looks_after_a_files_copy(tmp_path, monkeypatch):
+    inside, most = 0, 0
+
+    async def slowly(self, file_id, client, real=gemini_files.GeminiFiles._read_copy):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        found = await real(self, file_id, client)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        inside -= 1
+        return found
+
+    async def ask(client, file_id, later):
+        for _ in range(later):
+            await asyncio.sleep(0)
+        return (await client.post(CHAT, json=asking(file_id))).status_code
+
+    async with serving(tmp_path) as (_gemini, client):
+        file_id = await store(client, LARGE)
+        await ask(client, file_id, 0)
+        monkeypatch.setattr(gemini_files.GeminiFiles, "_read_copy", slowly)
+        statuses = await asyncio.gather(*(ask(client, file_id, 7 * number) for number in range(20)))
+    assert statuses == [200] * 20
+    assert most == 1
+
+
+async def test_a_loss_that_is_found_late_does_not_end_the_next_copy(tmp_path, monkeypatch):
+    late, go_on, begun = asyncio.Event(), asyncio.Event(), []
+
+    async def upload(self, name, *others, real=FileUploads.upload):
+        begun.append(name)
+        return await real(self, name, *others)
+
+    async def find(self, name, caller, real=FileUploads.find):
+        found = await real(self, name, caller)
+        if not late.is_set():
+            late.set()
+            await go_on.wait()
+        return found
+
+    async with serving(tmp_path) as (gemini, client):
+        file_id, other = await store(client, LARGE), await store(client, LARGE + b"!")
+        await client.post(CHAT, json=asking(file_id, other))
+        await lose(gemini, client)
+        monkeypatch.setattr(FileUploads, "upload", upload)
+        monkeypatch.setattr(FileUploads, "find", find)
+        slow = asyncio.create_task(client.post(CHAT, json=asking(file_id, other)))
+        await late.wait()
+        assert (await client.post(CHAT, json=asking(file_id, other))).status_code == 200
+        go_on.set()
+        assert (await slow).status_code == 200
+        assert (await client.post(CHAT, json=asking(file_id, other))).status_code == 200
+        assert len(begun) == len(set(begun)) == 2
+
+
 @pytest.mark.parametrize("gemini_does", ["delete it", "know it no more", "not answer", "fail"])
 async def test_a_deleted_file_is_deleted_at_gemini_too_if_that_works(tmp_path, monkeypatch, gemini_does):
     async def fails(self, name, caller):
