@@ -18,6 +18,7 @@ from adapter.server.limits.access import Client
 from adapter.server.pipeline.service import Service
 from adapter.server.state.not_stored import NotStored
 from adapter.store import UNREADABLE
+from adapter.store.files.disk import run_to_end
 from adapter.translate.batches import WINDOW, NewBatch
 from adapter.wire.openai.batches import Batch, BatchError, BatchErrors, BatchRequest
 
@@ -167,8 +168,9 @@ class RunningBatches:
     async def _leave(self, folder: BatchFolder) -> None:
         """Say once why nobody goes on with a batch here; remove what nobody has asked for in a long time."""
         if await asyncio.to_thread(folder.is_older_than, WINDOW + self._service.files.max_life):
-            log.warning("%s is removed: no client has asked for it with its key", folder.batch_id)
-            await asyncio.to_thread(folder.remove)
+            # A process that stops meanwhile must not leave half of the folder.
+            await run_to_end(folder.remove)
+            log.warning("%s was removed: no client has asked for it with its key", folder.batch_id)
             return
         if not folder.acquire():
             self._waiting.pop(folder.batch_id, None)

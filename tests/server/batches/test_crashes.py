@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from adapter.wire.base import encode
 from adapter.wire.gemini.errors import Status
 from adapter.wire.openai.batches import Batch
 from tests.server.batches.running import Clock, begin, ended, jobs_at, line, rows_of
+from tests.support.guards import PATIENCE, until
 from tests.support.key_value import key_value_server
 from tests.support.scripted import adapter, answer, emulated, scripted
 from tests.support.size import IS_LARGE
@@ -413,6 +415,13 @@ async def test_a_batch_that_is_gone_from_the_disk_is_told_as_failed(tmp_path, mo
 
 
 async def test_a_batch_that_nobody_asks_for_is_removed_in_the_end(tmp_path, monkeypatch, caplog):
+    said_before = []
+
+    def remove(self, real=BatchFolder.remove):
+        said_before.append(caplog.text)
+        real(self)
+
+    monkeypatch.setattr(BatchFolder, "remove", remove)
     monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
     own = {"upstream_auth": "caller", "upstream_keys": (), "responses_max_age": 3_600.0}
     async with emulated(EmulatorSettings(batch_delay=1e9)) as gemini:
@@ -428,6 +437,37 @@ async def test_a_batch_that_nobody_asks_for_is_removed_in_the_end(tmp_path, monk
                 while batch["id"] not in caplog.text:
                     await asyncio.sleep(0.01)
             assert folder.exists == is_there
+    (said,) = said_before
+    assert batch["id"] not in said, "it is said once it is true"
+
+
+async def test_a_process_that_stops_while_it_removes_a_batch_stops_when_all_of_it_is_removed(tmp_path, monkeypatch):
+    begun, may_go_on, had_stopped = threading.Event(), threading.Event(), []
+
+    def remove(self, real=BatchFolder.remove):
+        begun.set()
+        assert may_go_on.wait(PATIENCE)
+        real(self)
+
+    async def aclose(self, real=manager.RunningBatches.aclose):
+        stopping = asyncio.create_task(real(self))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        had_stopped.append(stopping.done())
+        may_go_on.set()
+        await stopping
+
+    monkeypatch.setattr(BatchFolder, "remove", remove)
+    monkeypatch.setattr(manager.RunningBatches, "aclose", aclose)
+    folder = journal.BatchFolders(tmp_path / "store-files").of("batch_" + "0" * 32, "0" * 64)
+    folder.path.mkdir(parents=True)
+    (folder.path / "state.json").write_text("{}")
+    os.utime(folder.path / "state.json", (0, 0))
+    own = {"upstream_auth": "caller", "upstream_keys": ()}
+    async with emulated(EmulatorSettings()) as gemini, process(gemini, tmp_path, "studio", **own):
+        await until(begun.is_set)
+    assert had_stopped == [False]
+    assert not folder.path.exists()
 
 
 async def test_a_job_whose_key_is_taken_no_more_ends_with_the_window(tmp_path, monkeypatch):
