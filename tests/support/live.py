@@ -64,11 +64,16 @@ def wait_for(url: str | urllib.request.Request, process: subprocess.Popen[Any]) 
 
 @contextmanager
 def adapter(
-    state: Path, *arguments: str, settings: Mapping[str, str] | None = None, port: int = 0, **popen: Any
+    state: Path,
+    *arguments: str,
+    settings: Mapping[str, str] | None = None,
+    port: int = 0,
+    module: str = "adapter",
+    **popen: Any,
 ) -> Iterator[Live]:
-    """`adapter serve` with these arguments and settings; stopped at the end."""
+    """`adapter serve` with these arguments and settings, by `python -m` of a module; stopped at the end."""
     port = port or free_port()
-    command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), *arguments]
+    command = [sys.executable, "-m", module, "serve", "--port", str(port), *arguments]
     environment = {**bare_environment(state), **(settings or {})}
     process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, **popen)
     url = f"http://127.0.0.1:{port}"

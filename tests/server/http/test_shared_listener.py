@@ -35,9 +35,9 @@ MODEL = "gemini-3.5-flash"
 
 @asynccontextmanager
 async def two_workers(state, upstream, *arguments, **settings) -> AsyncIterator[tuple[Live, httpx2.AsyncClient]]:
-    """A live adapter both of whose workers accept connections."""
+    """A live adapter both of whose workers accept connections, and wait for each other as long as it takes."""
     arguments = ("--workers", "2", "--log-level", "error", "--upstream-url", upstream.url, *arguments)
-    with adapter(state, *arguments, settings=KEYS | settings) as live:
+    with adapter(state, *arguments, settings=KEYS | settings, module="tests.support.patient_workers") as live:
         async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
             await until_both_accept(live, client)
             await until_open(live, 0)
