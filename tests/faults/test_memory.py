@@ -190,11 +190,13 @@ async def test_idle_websockets_hold_nothing_of_their_last_message(process):
 async def test_the_largest_body_of_any_kind_is_held_only_some_times(process, kind, path):
     """Also where it is refused: 30 MB of small values would be gigabytes of objects.
 
-    At most 6 times when served: the body, its texts, Gemini's body and the buffers on both sides. At most 6.5 in a dry
-    run, which shows Gemini's body in its answer.
+    At most 6 times when served: the body, its texts, Gemini's body and the buffers on both sides. A dry run shows
+    Gemini's body in its answer, too: 12.6 times if it is the first large request of its process, 8.2 behind others,
+    whose memory it uses again (23 MB of arguments, 2026-11-30). Which comes first depends on the order of the tests.
     """
+    most = 8 if path == PATH else 14
     body = json.dumps(kind.body(kind.most), separators=(",", ":")).encode()
     async with asking(process, GOOD) as (client, _, held):
         response = await client.post(path, content=body)
         assert response.status_code in (200, 400)
-        assert held.most < 8 * len(body)
+        assert held.most < most * len(body)
