@@ -78,7 +78,7 @@ async def test_of_two_workers_none_is_hurried_by_the_second_sigterm_that_its_par
 
 
 def accepts(live):
-    """Whether a new connection is taken."""
+    """Return whether the server accepts a new connection."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(live.url.rpartition(":")[2]))) == 0
 

@@ -1,9 +1,11 @@
-"""What the tests of remembered histories share: models, records, and edits of a list."""
+"""Parts that the tests of remembered histories share: models, records, look-ups, and edits of a list."""
 
 import datetime
 
 from adapter import settings
+from adapter.translate.signatures.history import History
 from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
+from adapter.wire.beginnings import begins_with
 from adapter.wire.signatures import Signature
 
 ROWS = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)).model
@@ -19,6 +21,21 @@ RECORDS = {
     )
     for id_, origin in (("a", "studio"), ("b", "vertex"), ("legacy", ""))
 }
+
+
+def find_longest(prefixes, body, start):
+    """Return the longest prefix with which the list at `start` begins; None if there is none."""
+    fitting = [one for one in prefixes if begins_with(body, start, one.beginning)]
+    return max(fitting, key=lambda one: one.beginning.count, default=None)
+
+
+def look_up(request, carried, prefix, cut, records):
+    """Return a request's history with the records of its ids, and with records for every second digest of words."""
+    history = History(request, carried, prefix.answers if prefix else None, cut)
+    history.take({key: records[key] for key in history.ids() if key in records})
+    keys = [key for key in history.words() if records and int(key[-1], 16) % 2]
+    history.take_words({key: Signature(value="V09S", origin="studio") for key in keys})
+    return history
 
 
 def edited(items, edit):

@@ -18,16 +18,15 @@ from adapter.translate.prefix import ITEMS, ItemText, is_repaired, next_prefix, 
 from adapter.translate.responses.input_items import FirstItems
 from adapter.translate.responses.stored_items import without_repeats
 from adapter.translate.signatures import carriers
-from adapter.translate.signatures.history import History
 from adapter.translate.signatures.prefix_digest import call_digest
 from adapter.translate.turns.cut import last_block
 from adapter.wire.base import encode
-from adapter.wire.beginnings import begins_with, partly_decode, read_rest, start_of_list
+from adapter.wire.beginnings import partly_decode, read_rest, start_of_list
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 from adapter.wire.reader import read, read_items
 from adapter.wire.signatures import Issued, Signature
-from tests.translate.remembering import MODELS, RECORDS, ROWS, edited, in_any_order
+from tests.translate.remembering import MODELS, RECORDS, ROWS, edited, find_longest, in_any_order, look_up
 
 TEXTS = st.sampled_from(["", "text", '{"a":1}', "é"])
 PARTS = st.lists(
@@ -122,7 +121,7 @@ class Remembering:
         if self.is_list:
             return self.read_list(body)
         start = start_of_list(body, ITEMS)
-        longest = self.longest(body, start) if start else None
+        longest = find_longest(self.prefixes, body, start) if start else None
         limits = self.options.limits
         rest = read_rest(body, start, longest.beginning, ResponsesRequest, ITEMS, limits) if longest else None
         if rest is not None:
@@ -138,7 +137,7 @@ class Remembering:
         if is_repaired(unknown):
             pieces = [msgspec.Raw(encode(one)) for one in request.input]
         text = b",".join(map(bytes, pieces))
-        longest = self.longest(text, 0)
+        longest = find_longest(self.prefixes, text, 0)
         if longest is not None:
             pieces = pieces[longest.beginning.count :]
             rest = read_items(pieces, InputItem, ITEMS)[0]
@@ -146,19 +145,6 @@ class Remembering:
         unknown = {path: raw for path, raw in unknown.items() if not path.startswith(ITEMS)}
         values = 0 if longest else values_at_most(text)
         return request, unknown, ItemText(text, prefix=longest, pieces=pieces, values=values)
-
-    def longest(self, body, start):
-        """The longest prefix that a list begins with."""
-        fitting = [one for one in self.prefixes if begins_with(body, start, one.beginning)]
-        return max(fitting, key=lambda one: one.beginning.count, default=None)
-
-    def history(self, view, reading, cut):
-        """What is known of the answers."""
-        history = History(view.request, view.carried, reading.prefix.answers if reading.prefix else None, cut)
-        history.take({key: self.records[key] for key in history.ids() if key in self.records})
-        keys = [key for key in history.words() if self.records and int(key[-1], 16) % 2]
-        history.take_words({key: Signature(value="V09S", origin="studio") for key in keys})
-        return history
 
     def outcome(self, body):
         """All that is seen of a request, or the error."""
@@ -175,7 +161,7 @@ class Remembering:
         before = reading.prefix
         self.used += before is not None
         cut = last_block(view.request.messages, before.count if before else 0) if self.remembers else 0
-        history = self.history(view, reading, cut)
+        history = look_up(view.request, view.carried, before, cut, self.records)
         turns = before.turns_for(view.request, self.options, self.row) if before else None
         try:
             served = ServedModel("m", self.row, "", "m")
@@ -298,7 +284,7 @@ def test_places_of_notes_on_known_items_are_told_without_reading_these_again():
                 assert found is not None
                 before = found.prefix
                 cut = last_block(view.request.messages, before.count if before else 0)
-                known = remembering.history(view, found, cut)
+                known = look_up(view.request, view.carried, before, cut, remembering.records)
                 turns = before.turns_for(view.request, Options(), remembering.row) if before else None
                 served = ServedModel("m", remembering.row, "", "m")
                 made = plan(view.request, {}, served, Options(), history=known, earlier=turns, cut=cut)

@@ -14,16 +14,14 @@ from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Rejected
 from adapter.translate.plan import plan
 from adapter.translate.prefix import next_prefix, read_short, read_whole, read_with
-from adapter.translate.signatures.history import History
 from adapter.translate.turns.cut import last_block
 from adapter.wire.base import encode
-from adapter.wire.beginnings import begins_with, start_of_list
+from adapter.wire.beginnings import start_of_list
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import read
-from adapter.wire.signatures import Signature
-from tests.translate.remembering import MODELS, RECORDS, ROWS, edited, in_any_order
+from tests.translate.remembering import MODELS, RECORDS, ROWS, edited, find_longest, in_any_order, look_up
 
 IDS = st.sampled_from(["a", "b", "c", "d", "legacy", "", None])
 COMMON = ["", None, "text", '{"a":1}', " [1] ", '{"$ref":"x"}', "é"]
@@ -126,19 +124,10 @@ class Remembering:
     def read(self, body):
         """A body, by the longest prefix that it begins with."""
         start = start_of_list(body, "messages")
-        fitting = [one for one in self.prefixes if start and begins_with(body, start, one.beginning)]
-        longest = max(fitting, key=lambda one: one.beginning.count, default=None)
+        longest = find_longest(self.prefixes, body, start) if start else None
         found = read_with(body, start, longest, self.options.limits) if longest is not None else None
         self.used += found is not None
         return found or read_whole(body, self.options.limits, values_at_most(body))
-
-    def history(self, reading, cut):
-        """What is known of the answers."""
-        history = History(reading.request, None, reading.prefix.answers if reading.prefix else None, cut)
-        history.take({key: self.records[key] for key in history.ids() if key in self.records})
-        keys = [key for key in history.words() if self.records and int(key[-1], 16) % 2]
-        history.take_words({key: Signature(value="V09S", origin="studio") for key in keys})
-        return history
 
     def outcome(self, body):
         """All that is seen of a request: what goes to Gemini, notes, keys of what is stored next; or the error."""
@@ -148,7 +137,7 @@ class Remembering:
             return type(error), str(error)
         request, before = reading.request, reading.prefix
         cut = last_block(request.messages, before.beginning.count if before else 0) if self.remembers else 0
-        history = self.history(reading, cut)
+        history = look_up(request, None, before, cut, self.records)
         turns = before.turns_for(request, self.options, self.row) if before else None
         try:
             made = plan(

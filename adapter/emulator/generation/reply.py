@@ -62,7 +62,7 @@ class EmulatedReply:
 
     @property
     def late_signatures(self) -> bool:
-        """Whether a stream's signature follows the text, on an empty part (Gemini 3 and later)."""
+        """Return whether a stream sends the signature behind the text, on an empty part (Gemini 3 and later)."""
         return self.model.signatures == "required"
 
 

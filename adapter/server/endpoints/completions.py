@@ -124,7 +124,7 @@ class CompletionWriter:
 
     @property
     def finished(self) -> bool:
-        """Whether the answer to the last prompt is complete."""
+        """Return whether the answer to the last prompt is complete."""
         return self._number == len(self._plans) - 1 and self.machine.finished
 
     def take_issued(self) -> list[Issued]:

@@ -91,7 +91,7 @@ class Writer(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether the last frame of the answer was made; a later error of Gemini's is then ignored."""
+        """Return whether the answer is complete; an error of Gemini's after that is ignored."""
         ...
 
     def feed(self, reply: Reply) -> bytes | list[bytes]:

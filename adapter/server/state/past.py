@@ -64,7 +64,7 @@ class Past(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the request has all items in its own body."""
+        """Return whether all items are in the request's body, and none in the store."""
         return self.text is not None and not self.before
 
     def own_text(self) -> bytes:

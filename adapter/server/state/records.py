@@ -164,7 +164,7 @@ def read_pieces(pieces: Sequence[msgspec.Raw]) -> tuple[list[msgspec.Raw], list[
 
 
 _NO_ITEM = InputItem()
-"""What is left of a damaged one that has none of an item's fields."""
+"""Stands for a damaged item, of which no field can be read."""
 
 
 def encode_items(items: Sequence[InputItem]) -> list[msgspec.Raw]:

@@ -27,7 +27,7 @@ class Changed(Exception):
 
 
 Expected = Mapping[str, bytes | None]
-"""What was read of documents, by key; None: it was not there."""
+"""The bodies of documents as they were read, by key; None for a document that was missing."""
 
 NOTHING_EXPECTED: Expected = {}
 

@@ -52,7 +52,7 @@ class Turns:
     """
 
     is_traced = False
-    """Whether `trace` does anything: whoever makes many parts may ask first."""
+    """True if `trace` records anything. Code that makes many parts may skip the calls otherwise."""
 
     __slots__ = (
         "at_cut",

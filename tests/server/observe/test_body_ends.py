@@ -18,7 +18,7 @@ MARK = "..."
 
 
 def agrees(shown, body):
-    """Whether what is shown of a body is in it, at the same path, up to where it is cut."""
+    """Return whether each value shown is that of the body at the same path, or its beginning."""
     if isinstance(body, str):
         return shown == body or (
             isinstance(shown, str) and MARK in shown and body.startswith(shown.rpartition(" ... ")[0])

@@ -36,8 +36,8 @@ async def says_hello(call):
         await call.json(answer("Hello"))
 
 
-async def told(bodies, key="", **settings):
-    """What Gemini was sent for each body, and the headers of the answers; the figures in the end."""
+async def send_all(bodies, key="", **settings):
+    """Send bodies; return what Gemini got, status and headers of each answer, and the figures of /metrics."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
     async with scripted(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
         notes = []
@@ -56,8 +56,8 @@ async def test_turns_that_go_on_give_the_same_with_and_without_memory(stream, sc
     bodies += [chat(messages=[*turns(4), USER, *turns(5)[-2:]], stream=stream, unheard_of=1)]
     bodies += [chat(messages=turns(7, odd=1), stream=stream), chat(messages=turns(8, odd=1), stream=stream)]
     bodies += [chat(messages=[*turns(8, odd=1), *turns(9)[-2:], {"role": "nobody"}], stream=stream)]
-    sent, notes, figures = await told(bodies, upstream_schema=schema)
-    assert (sent, notes) == (await told(bodies, prefix_max_bytes=0, upstream_schema=schema))[:2]
+    sent, notes, figures = await send_all(bodies, upstream_schema=schema)
+    assert (sent, notes) == (await send_all(bodies, prefix_max_bytes=0, upstream_schema=schema))[:2]
     assert total(figures, "adapter_prefixes_total", outcome="hit") >= 5
     assert total(figures, "adapter_prefix_bytes") > len(LONG)
 
@@ -81,7 +81,7 @@ async def test_what_was_looked_up_is_not_looked_up_again(monkeypatch):
         return await get(self, keys, client)
 
     monkeypatch.setattr(MemoryStore, "get", counting)
-    await told([chat(messages=turns(number)) for number in (3, 4, 5)])
+    await send_all([chat(messages=turns(number)) for number in (3, 4, 5)])
     assert asked == [["id:c0", "id:c1", "id:c2"], ["id:c2", "id:c3"], ["id:c3", "id:c4"]]
 
 
@@ -95,7 +95,7 @@ async def test_a_read_that_failed_is_not_remembered(monkeypatch):
         return records
 
     monkeypatch.setattr(MemoryStore, "get", failing)
-    await told([chat(messages=turns(number)) for number in (3, 4, 5, 6)])
+    await send_all([chat(messages=turns(number)) for number in (3, 4, 5, 6)])
     assert answers == [3, 4, 5, 2]
 
 
@@ -160,7 +160,7 @@ async def test_media_that_were_fetched_are_fetched_again(monkeypatch):
     url = "https://example.org/a.png"
     image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
     bodies = [chat(messages=[image, *turns(number)]) for number in (2, 3)]
-    sent, _, figures = await told(bodies, fetch_media="https")
+    sent, _, figures = await send_all(bodies, fetch_media="https")
     assert fetched == [[url], [url]]
     assert all(one["contents"][0]["parts"][0]["inlineData"]["data"] == "aVZC" for one in sent)
     assert total(figures, "adapter_prefixes_total", outcome="hit") == 0

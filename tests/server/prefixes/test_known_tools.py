@@ -82,8 +82,8 @@ def tools(number, **more):
     return [{"type": "function", "function": one} for one in functions]
 
 
-async def told(bodies, **settings):
-    """What Gemini was sent for each body, and the status, the headers and the body's notes of the answers."""
+async def send_all(bodies, **settings):
+    """Send bodies; return what Gemini got, status and notes of each answer, and the figures of /metrics."""
     async with scripted(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
         seen: list[Any] = []
         for one in bodies:
@@ -114,8 +114,8 @@ def bodies():
 async def test_turns_with_equal_tools_give_the_same_with_and_without_memory(settings):
     texts = [json.dumps(one).encode() for one in bodies()]
     texts.append(texts[0][:-1] + b',"tools":[]}')
-    sent, notes, figures = await told(texts, **settings)
-    assert (sent, notes) == (await told(texts, prefix_max_bytes=0, **settings))[:2]
+    sent, notes, figures = await send_all(texts, **settings)
+    assert (sent, notes) == (await send_all(texts, prefix_max_bytes=0, **settings))[:2]
     assert total(figures, "adapter_known_tools_total", outcome="hit") >= 5
 
 
