@@ -14,7 +14,7 @@ import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, dropped, exact, rejected
+from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, drop, exact, reject
 from adapter.translate.core.rules import absent, config
 from adapter.wire.gemini.generate import ImageConfig
 from adapter.wire.openai.chat_request import ImageSettings
@@ -219,11 +219,11 @@ _RULES_OF_CHATS: Mapping[str, OptionRule] = {
 def image_config(value: ImageSettings, context: Context) -> Outcome:
     """Options of images, by OpenAI's tool for images and by OpenRouter."""
     if not _draws(context):
-        return dropped("modality-unavailable", "the model draws no images")
+        return drop("modality-unavailable", "the model draws no images")
     try:
         options = _read(value, context)
     except Rejected as error:
-        return rejected(error.note.code, error.note.reason, error.note.path)
+        return reject(error.note.code, error.note.reason, error.note.path)
     fragment = config(image_config=options.image) if options.image != ImageConfig() else None
     return exact(fragment, options.notes)
 

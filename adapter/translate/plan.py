@@ -107,9 +107,9 @@ def plan_response(
         history = look_up(view.request, found, view.carried)
         made = plan(view.request, {}, served, options, media=media, history=history)
     except Rejected as error:
-        raise view.rejected(error) from None
+        raise view.with_client_path(error) from None
     ledger = view.ledger(made.notes)
-    return msgspec.structs.replace(made, notes=ledger, view=view.knowing(ledger))
+    return msgspec.structs.replace(made, notes=ledger, view=view.with_dropped(ledger))
 
 
 class Planner(NamedTuple):

@@ -58,7 +58,7 @@ def translated(recording: Recording, model: str) -> tuple[Object, list[Note]]:
         )
         gemini, notes = chat.to_gemini(context)
     except Rejected as error:
-        raise view.rejected(error) from None
+        raise view.with_client_path(error) from None
     return json.loads(encode(gemini)), view.ledger(notes)
 
 

@@ -168,7 +168,7 @@ def of_responses(request: Any) -> Outcome:
         history = look_up(view.request, {}, view.carried)
         body, notes = chat.to_gemini(Context(request=view.request, capabilities=row_of(MODEL), history=history))
     except Rejected as error:
-        told = view.rejected(error) if view is not None else error
+        told = view.with_client_path(error) if view is not None else error
         return Outcome(None, told.notes, told.note.path)
     except msgspec.ValidationError as error:
         return Outcome(None, [], _path(error))

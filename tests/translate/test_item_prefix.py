@@ -167,7 +167,7 @@ class Remembering:
             served = ServedModel("m", self.row, "", "m")
             made = plan(view.request, {}, served, self.options, history=history, earlier=turns, cut=cut)
         except Rejected as error:
-            rejected = view.rejected(error)
+            rejected = view.with_client_path(error)
             return rejected.note, *in_any_order(rejected.notes, reading)
         ledger = view.ledger(made.notes)
         if self.remembers:

@@ -105,7 +105,7 @@ def served(given, endpoint, request):
             history = look_up(view.request, {}, view.carried)
             ready = plan_for(view.request, {}, names, options(chosen), history=history)
         except Rejected as error:
-            raise view.rejected(error) from None
+            raise view.with_client_path(error) from None
         notes = view.ledger(ready.notes)
     check(notes, Strictness(chosen.strict), chosen.notes)
     return orjson.loads(encode(ready.body)), notes

@@ -92,7 +92,7 @@ async def turn_of(
     try:
         view, reading = await work.run(read_view, past.request, unknown, past.text)
     except Rejected as error:
-        raise past.rejected(error) from None
+        raise past.with_client_path(error) from None
     stays = request.store is False and request.conversation is not None
 
     def ledger_of(own: _Notes) -> _Notes:
@@ -103,12 +103,12 @@ async def turn_of(
             view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of, needs=needs, reading=reading
         )
     except Rejected as error:
-        raise past.rejected(view.rejected(error)) from None
+        raise past.with_client_path(view.with_client_path(error)) from None
     except FetchError as error:
         raise Rejected("input", "malformed-value", str(error)) from None
     stamp = Stamp(seed=seed, id=f"resp_{secrets.token_hex(24)}", created=int(time.time()), model=plans.plan.model)
     kept = memory.unstored if request.store is False else service.state
-    return Turn(view.knowing(plans.plan.notes), past, plans, stamp, client, kept, work)
+    return Turn(view.with_dropped(plans.plan.notes), past, plans, stamp, client, kept, work)
 
 
 class Recipient(NamedTuple):
@@ -125,7 +125,7 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
         turn.plans.plan.context,
         msgspec.structs.replace(turn.stamp, model=turn.plans.plan.model),
         reply.unknown,
-        turn.view.knowing(turn.plans.plan.notes),
+        turn.view.with_dropped(turn.plans.plan.notes),
         clock=time.time,
     )
     exchange.reply_notes = [CONTINUED, *ledger] if reply.continued else ledger

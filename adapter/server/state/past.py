@@ -98,7 +98,7 @@ class Past(NamedTuple):
             *(note for note in moved if note.path != self.source or note.code != "thoughts-not-replayed"),
         ]
 
-    def rejected(self, error: Rejected) -> Rejected:
+    def with_client_path(self, error: Rejected) -> Rejected:
         """Return a rejection under the client's path."""
         return Rejected(self.path(error.note.path), error.note.code, error.note.reason, self.notes(error.notes))
 

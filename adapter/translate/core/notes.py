@@ -111,19 +111,19 @@ def exact(
     return Outcome(fragment, notes, others)
 
 
-def approximated(
+def approximate(
     fragment: GenerateContentRequest | None, code: str, reason: str, nested: Iterable[Note] = ()
 ) -> Outcome:
     """Return the outcome of a field that arrives as something close to what was meant."""
     return Outcome(fragment, (Note("", Fate.APPROXIMATED, code, reason), *nested))
 
 
-def dropped(code: str, reason: str) -> Outcome:
+def drop(code: str, reason: str) -> Outcome:
     """Return the outcome of a field that does not arrive."""
     return Outcome(None, (Note("", Fate.DROPPED, code, reason),))
 
 
-def rejected(code: str, reason: str, path: str = "") -> Outcome:
+def reject(code: str, reason: str, path: str = "") -> Outcome:
     """Return the outcome of a field with which the request cannot be served."""
     return Outcome(None, (Note(path, Fate.REJECTED, code, reason),))
 

@@ -14,10 +14,10 @@ from adapter.translate.core.notes import (
     Note,
     Outcome,
     Rejected,
-    approximated,
-    dropped,
+    approximate,
+    drop,
     exact,
-    rejected,
+    reject,
     unknown_notes,
 )
 from adapter.translate.core.rules import Rules, Sum, apply, config
@@ -62,9 +62,9 @@ def response_format(value: ResponseFormat, context: Context) -> Outcome:
     if value.type == "text":
         return exact()
     if value.type not in ("json_object", "json_schema"):
-        return rejected("unknown-value", f"{value.type!r} is not a response format", "type")
+        return reject("unknown-value", f"{value.type!r} is not a response format", "type")
     if value.type == "json_schema" and value.json_schema is None and not present(value.schema):
-        return rejected("value-missing", "a format of this type needs its schema", "json_schema")
+        return reject("value-missing", "a format of this type needs its schema", "json_schema")
     schema = value.json_schema.schema if value.json_schema else value.schema
     is_json_tool = needs_json_tool(context)
     if not present(schema) and not is_json_tool:
@@ -112,7 +112,7 @@ def _json_tool(schema: msgspec.Raw, context: Context, notes: list[Note]) -> Outc
     set_schema(declaration, schema, context.options.schema)
     fragment = GenerateContentRequest(tools=[GeminiTool(function_declarations=[declaration])])
     reason = "the model takes no JSON mode beside functions: a function takes the answer"
-    return approximated(fragment, "json-by-function", reason, notes)
+    return approximate(fragment, "json-by-function", reason, notes)
 
 
 def reasoning_effort(value: str, context: Context) -> Outcome:
@@ -144,7 +144,7 @@ def modalities(value: list[str], context: Context) -> Outcome:
     wanted = list(dict.fromkeys(item.upper() for item in value))
     unknown = [item for item in wanted if item not in ("TEXT", "IMAGE", "AUDIO")]
     if unknown:
-        return rejected("unknown-value", f"{unknown[0].lower()!r} is not a modality")
+        return reject("unknown-value", f"{unknown[0].lower()!r} is not a modality")
     possible = [item for item in wanted if item in context.capabilities.output]
     if wanted in ([], ["TEXT"]):
         return exact()
@@ -152,13 +152,13 @@ def modalities(value: list[str], context: Context) -> Outcome:
         return exact(config(response_modalities=wanted))
     missing = ", ".join(item.lower() for item in wanted if item not in possible)
     fragment = config(response_modalities=possible) if possible not in ([], ["TEXT"]) else None
-    return approximated(fragment, "modality-unavailable", f"the model gives no {missing}")
+    return approximate(fragment, "modality-unavailable", f"the model gives no {missing}")
 
 
 def audio(value: AudioOptions, context: Context) -> Outcome:
     """The voice; Gemini speaks raw PCM, which goes into a WAV file where the client wants one."""
     if "AUDIO" not in context.capabilities.output:
-        return dropped("modality-unavailable", "the model does not speak")
+        return drop("modality-unavailable", "the model does not speak")
     name = value.voice if isinstance(value.voice, str) or value.voice is None else value.voice.id
     notes = []
     if value.format not in (None, "wav", "pcm16"):
@@ -172,7 +172,7 @@ def audio(value: AudioOptions, context: Context) -> Outcome:
     fragment = config(speech_config=SpeechConfig(voice_config=VoiceConfig(prebuilt_voice_config=prebuilt)))
     if voice == name:
         return exact(fragment, notes)
-    return approximated(fragment, "voice-replaced", f"Gemini has other voices: {voice} stands for {name}", notes)
+    return approximate(fragment, "voice-replaced", f"Gemini has other voices: {voice} stands for {name}", notes)
 
 
 _SERVICE_TIERS = {"default": "standard", "flex": "flex", "priority": "priority", "fast": "priority"}
@@ -186,7 +186,7 @@ def service_tier(value: str, _context: Context) -> Outcome:
     return (
         exact(GenerateContentRequest(service_tier=tier))
         if tier
-        else dropped("service-tier-unknown", f"Gemini has no tier like {value!r}")
+        else drop("service-tier-unknown", f"Gemini has no tier like {value!r}")
     )
 
 
@@ -210,20 +210,18 @@ def verbosity(value: str, _context: Context) -> Outcome:
     return (
         exact()
         if value == "medium"
-        else dropped("verbosity-ignored", "Gemini has no setting for how much to say: ask for it in words")
+        else drop("verbosity-ignored", "Gemini has no setting for how much to say: ask for it in words")
     )
 
 
 def prediction(_value: msgspec.Raw, _context: Context) -> Outcome:
     """Predicted outputs only speed an answer up."""
-    return dropped("prediction-unused", "Gemini does not speculate on a predicted output")
+    return drop("prediction-unused", "Gemini does not speculate on a predicted output")
 
 
 def store(value: bool, _context: Context) -> Outcome:
     """Never Gemini's own `store`, which means logging."""
-    return (
-        dropped("completion-not-stored", "answers are not stored: there is nothing to list later") if value else exact()
-    )
+    return drop("completion-not-stored", "answers are not stored: there is nothing to list later") if value else exact()
 
 
 def metadata(value: msgspec.Raw, _context: Context) -> Outcome:
@@ -231,28 +229,28 @@ def metadata(value: msgspec.Raw, _context: Context) -> Outcome:
     return (
         exact()
         if bytes(value) == b"{}"
-        else dropped("tags-not-stored", "answers are not stored, and so their tags are not")
+        else drop("tags-not-stored", "answers are not stored, and so their tags are not")
     )
 
 
 def moderation(_value: msgspec.Raw, _context: Context) -> Outcome:
     """OpenAI's moderation beside the answer."""
-    return dropped("moderation-absent", "Gemini's own safety filters decide: see safety_settings")
+    return drop("moderation-absent", "Gemini's own safety filters decide: see safety_settings")
 
 
 def end_user(_value: str, _context: Context) -> Outcome:
     """Who the end user is."""
-    return dropped("user-not-sent", "Gemini is not told who the end user is")
+    return drop("user-not-sent", "Gemini is not told who the end user is")
 
 
 def prompt_cache(_value: Any, _context: Context) -> Outcome:
     """How OpenAI's prompt cache is to be used."""
-    return dropped("cache-hint-ignored", "Gemini finds reusable prefixes itself (implicit caching)")
+    return drop("cache-hint-ignored", "Gemini finds reusable prefixes itself (implicit caching)")
 
 
 def include_server_side_tool_invocations(value: bool, _context: Context) -> Outcome:
     """LiteLLM's spelling: the flag is set wherever Gemini wants it."""
-    return exact() if value else dropped("field-overruled", "Gemini wants the flag with some tools: there it is set")
+    return exact() if value else drop("field-overruled", "Gemini wants the flag with some tools: there it is set")
 
 
 RULES = Rules(

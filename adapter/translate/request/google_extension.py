@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, dropped, exact, rejected
+from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, drop, exact, reject
 from adapter.translate.core.rules import camel, decode_field
 from adapter.translate.request.thinking import includes
 from adapter.wire.base import encode, present
@@ -71,9 +71,9 @@ def _translate(raw: msgspec.Raw, field: str) -> Outcome:
         members = orjson.loads(bytes(raw))
     except orjson.JSONDecodeError as error:
         # Numbers beyond a double's range are JSON, and nothing that could be passed on.
-        return rejected("malformed-value", str(error))
+        return reject("malformed-value", str(error))
     if not isinstance(members, dict):
-        return rejected("malformed-value", "not an object")
+        return reject("malformed-value", "not an object")
     body, notes = _gather({key: value for key, value in members.items() if value is not None})
     try:
         fragment, unknown = decode_field(field, msgspec.Raw(encode(body)), GenerateContentRequest)
@@ -130,7 +130,7 @@ def _inner(raw: msgspec.Raw) -> tuple[msgspec.Raw | None, list[str]]:
 def google(raw: msgspec.Raw, context: Context) -> Outcome:
     """The extension at the top level."""
     if present(context.request.extra_body) and _inner_or_reject(context.request.extra_body)[0] is not None:
-        return dropped("field-overruled", "extra_body.google replaces it")
+        return drop("field-overruled", "extra_body.google replaces it")
     return _translate(raw, "google")
 
 

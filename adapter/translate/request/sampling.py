@@ -3,7 +3,7 @@
 import msgspec
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fate, Note, Outcome, approximated, dropped, exact, rejected
+from adapter.translate.core.notes import Fate, Note, Outcome, approximate, drop, exact, reject
 from adapter.translate.core.rules import config
 from adapter.wire.gemini.generate import GenerateContentRequest
 
@@ -15,23 +15,23 @@ MAX_STOP_SEQUENCES = 5
 def temperature(value: float, context: Context) -> Outcome:
     """0 to 2 on both sides; models from gemini-3.6-flash on ignore it (ai.google.dev, 2026-07-30)."""
     if not 0 <= value <= 2:
-        return rejected("out-of-range", "must be between 0 and 2")
+        return reject("out-of-range", "must be between 0 and 2")
     return _sampling(config(temperature=value), value, context)
 
 
 def top_p(value: float, context: Context) -> Outcome:
     """0 to 1 on both sides."""
     if not 0 <= value <= 1:
-        return rejected("out-of-range", "must be between 0 and 1")
+        return reject("out-of-range", "must be between 0 and 1")
     return _sampling(config(top_p=value), value, context)
 
 
 def top_k(value: float, context: Context) -> Outcome:
     """Not OpenAI's, but many clients send it; 0 and -1 are their words for no limit."""
     if value in (0, -1):
-        return dropped("sampling-ignored", "Gemini's own top_k cannot be lifted")
+        return drop("sampling-ignored", "Gemini's own top_k cannot be lifted")
     if not 1 <= value < INT32 or value % 1:
-        return rejected("out-of-range", f"must be a whole number from 1 to {INT32 - 1}")
+        return reject("out-of-range", f"must be a whole number from 1 to {INT32 - 1}")
     return _sampling(config(top_k=value), None, context)
 
 
@@ -39,18 +39,18 @@ def _sampling(fragment: GenerateContentRequest, value: float | None, context: Co
     """A parameter of sampling. 1 is OpenAI's default for two of them: who sends it asks for nothing in particular."""
     if context.capabilities.sampling:
         return exact(fragment)
-    return exact() if value == 1 else dropped("sampling-ignored", "the model ignores sampling parameters")
+    return exact() if value == 1 else drop("sampling-ignored", "the model ignores sampling parameters")
 
 
 def n(value: int, context: Context) -> Outcome:
     """Candidates, as far as the model gives several in one call; the server calls again for the rest."""
     if value < 1:
-        return rejected("out-of-range", "must be at least 1")
+        return reject("out-of-range", "must be at least 1")
     if value == 1:
         return exact()
     if value <= context.capabilities.candidates:
         return exact(config(candidate_count=value))
-    return approximated(
+    return approximate(
         None, "choices-by-calls", f"the model gives one candidate: {value} parallel calls, which bill the prompt each"
     )
 
@@ -58,20 +58,20 @@ def n(value: int, context: Context) -> Outcome:
 def max_completion_tokens(value: int, context: Context) -> Outcome:
     """Both count the thoughts."""
     if value == -1:
-        return approximated(None, "no-output-limit", "no limit: the model's own holds")
+        return approximate(None, "no-output-limit", "no limit: the model's own holds")
     if value < 1:
-        return rejected("out-of-range", "must be at least 1")
+        return reject("out-of-range", "must be at least 1")
     row = context.capabilities
     extra = context.options.thoughts_headroom if row.thinking != "none" else 0
     if value + extra > row.output_limit:
-        return approximated(
+        return approximate(
             config(max_output_tokens=row.output_limit),
             "output-limit-lowered",
             f"the model's limit is {row.output_limit}",
         )
     fragment = config(max_output_tokens=value + extra)
     return (
-        approximated(fragment, "output-limit-raised", f"{extra} more for thoughts, by the operator's setting")
+        approximate(fragment, "output-limit-raised", f"{extra} more for thoughts, by the operator's setting")
         if extra
         else exact(fragment)
     )
@@ -95,7 +95,7 @@ def stop(value: str | list[str], _context: Context) -> Outcome:
         return exact(None, empty)
     if len(used) > MAX_STOP_SEQUENCES:
         reason = f"Gemini takes {MAX_STOP_SEQUENCES} stop sequences: the others are left out"
-        return approximated(config(stop_sequences=used[:MAX_STOP_SEQUENCES]), "stop-sequences-cut", reason, empty)
+        return approximate(config(stop_sequences=used[:MAX_STOP_SEQUENCES]), "stop-sequences-cut", reason, empty)
     return exact(config(stop_sequences=used), empty)
 
 
@@ -111,10 +111,10 @@ def frequency_penalty(value: float, context: Context) -> Outcome:
 
 def _penalty(fragment: GenerateContentRequest, value: float, context: Context) -> Outcome:
     if not -2 <= value <= 2:
-        return rejected("out-of-range", "must be between -2 and 2")
+        return reject("out-of-range", "must be between -2 and 2")
     if context.capabilities.penalties:
         return exact(fragment)
-    return dropped("penalty-unsupported", "the model takes no penalties") if value else exact()
+    return drop("penalty-unsupported", "the model takes no penalties") if value else exact()
 
 
 def seed(value: int, _context: Context) -> Outcome:
@@ -122,7 +122,7 @@ def seed(value: int, _context: Context) -> Outcome:
     if -INT32 <= value < INT32:
         return exact(config(seed=value))
     folded = value % INT32
-    return approximated(config(seed=folded), "seed-folded", f"Gemini's seeds have 32 bits: {folded} stands for it")
+    return approximate(config(seed=folded), "seed-folded", f"Gemini's seeds have 32 bits: {folded} stands for it")
 
 
 def logprobs(value: bool, context: Context) -> Outcome:
@@ -130,7 +130,7 @@ def logprobs(value: bool, context: Context) -> Outcome:
     if not value:
         return exact()
     reason = _without_logprobs(context)
-    return exact(config(response_logprobs=True)) if reason is None else dropped("logprobs-unavailable", reason)
+    return exact(config(response_logprobs=True)) if reason is None else drop("logprobs-unavailable", reason)
 
 
 def _without_logprobs(context: Context) -> str | None:
@@ -143,13 +143,13 @@ def _without_logprobs(context: Context) -> str | None:
 def top_logprobs(value: int, context: Context) -> Outcome:
     """How many alternatives for each token."""
     if not 0 <= value <= 20:
-        return rejected("out-of-range", "must be between 0 and 20")
+        return reject("out-of-range", "must be between 0 and 20")
     if not context.request.logprobs:
-        return dropped("top-logprobs-alone", "only with logprobs") if value else exact()
+        return drop("top-logprobs-alone", "only with logprobs") if value else exact()
     reason = _without_logprobs(context)
-    return exact(config(logprobs=value)) if reason is None else dropped("logprobs-unavailable", reason)
+    return exact(config(logprobs=value)) if reason is None else drop("logprobs-unavailable", reason)
 
 
 def logit_bias(value: msgspec.Raw, _context: Context) -> Outcome:
     """Gemini has no biases for tokens."""
-    return exact() if bytes(value) == b"{}" else dropped("logit-bias-unsupported", "Gemini has no biases for tokens")
+    return exact() if bytes(value) == b"{}" else drop("logit-bias-unsupported", "Gemini has no biases for tokens")

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fate, Note, Outcome, approximated, dropped, exact, rejected
+from adapter.translate.core.notes import Fate, Note, Outcome, approximate, drop, exact, reject
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig, ThinkingConfig
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Reasoning, Thinking
 
@@ -47,10 +47,10 @@ def by_effort(effort: str, context: Context, include: bool = False) -> Outcome:
     if effort == "default":
         return exact()
     if effort not in _ORDER:
-        return rejected("unknown-value", f"{effort!r} is not an effort: one of {', '.join(_ORDER)}")
+        return reject("unknown-value", f"{effort!r} is not an effort: one of {', '.join(_ORDER)}")
     match context.capabilities.thinking:
         case "none":
-            return dropped("thinking-unsupported", "the model does not think") if effort != "none" else exact()
+            return drop("thinking-unsupported", "the model does not think") if effort != "none" else exact()
         case "budget":
             return _budget_by_effort(effort, context.capabilities, _thoughts(effort, context, include))
         case "levels":
@@ -68,7 +68,7 @@ def _level_by_effort(effort: str, capabilities: ModelCapabilities, include: bool
     fragment = _fragment(ThinkingConfig(thinking_level=level, include_thoughts=include))
     if level == effort:
         return exact(fragment)
-    return approximated(fragment, "effort-nearest", f"the model's nearest level to {effort} is {level}")
+    return approximate(fragment, "effort-nearest", f"the model's nearest level to {effort} is {level}")
 
 
 def nearest(effort: str, levels: tuple[str, ...]) -> str:
@@ -83,7 +83,7 @@ def _budget_by_effort(effort: str, capabilities: ModelCapabilities, include: boo
     budget = min(_BUDGETS[effort], capabilities.budget_maximum)
     fragment = _fragment(ThinkingConfig(thinking_budget=budget, include_thoughts=include))
     if effort in ("minimal", "xhigh", "max"):
-        return approximated(
+        return approximate(
             fragment, "effort-nearest", f"{effort} is a budget of {budget} tokens, as for the effort next to it"
         )
     return exact(fragment)
@@ -94,7 +94,7 @@ def _off(capabilities: ModelCapabilities) -> Outcome:
     fragment = _fragment(ThinkingConfig(thinking_budget=minimum))
     if minimum == 0:
         return exact(fragment)
-    return approximated(
+    return approximate(
         fragment, "effort-nearest", f"the model cannot stop thinking: the smallest budget is {minimum} tokens"
     )
 
@@ -103,10 +103,10 @@ def by_budget(budget: int, context: Context) -> Outcome:
     """The thinkingConfig for a budget in tokens, thought summaries included; -1 is Gemini's word for its own choice."""
     capabilities = context.capabilities
     if budget < -1:
-        return rejected("out-of-range", "a budget is a number of tokens")
+        return reject("out-of-range", "a budget is a number of tokens")
     match capabilities.thinking:
         case "none":
-            return dropped("thinking-unsupported", "the model does not think") if budget else exact()
+            return drop("thinking-unsupported", "the model does not think") if budget else exact()
         case "levels" if budget == -1:
             return exact(_fragment(ThinkingConfig(include_thoughts=True)))
         case "budget" if budget == -1:
@@ -115,7 +115,7 @@ def by_budget(budget: int, context: Context) -> Outcome:
             effort = next((name for name in ("low", "medium", "high") if budget <= _BUDGETS[name]), "high")
             level = nearest("none" if budget == 0 else effort, capabilities.levels)
             config = ThinkingConfig(thinking_level=level, include_thoughts=True)
-            return approximated(_fragment(config), "effort-nearest", f"a level in place of a budget: {level}")
+            return approximate(_fragment(config), "effort-nearest", f"a level in place of a budget: {level}")
         case "budget":
             return _nearest_budget(budget, capabilities) if budget else _off(capabilities)
         case never:
@@ -127,7 +127,7 @@ def _nearest_budget(budget: int, capabilities: ModelCapabilities) -> Outcome:
     fragment = _fragment(ThinkingConfig(thinking_budget=taken, include_thoughts=True))
     if taken == budget:
         return exact(fragment)
-    return approximated(fragment, "effort-nearest", f"the model's nearest budget is {taken} tokens")
+    return approximate(fragment, "effort-nearest", f"the model's nearest budget is {taken} tokens")
 
 
 def drop_unless_deciding(field: str, context: Context, extension: str | None) -> Outcome | None:
@@ -137,7 +137,7 @@ def drop_unless_deciding(field: str, context: Context, extension: str | None) ->
     `extension` is the Google extension that sets a level or a budget, if any.
     """
     winner = source(context.request, extension)
-    return None if winner in (field, None) else dropped("field-overruled", f"{winner} decides how hard to think")
+    return None if winner in (field, None) else drop("field-overruled", f"{winner} decides how hard to think")
 
 
 def _reasoning_effort(value: Reasoning) -> str | int | None:
@@ -173,7 +173,7 @@ def _on(context: Context) -> Outcome:
     """Thinking, as much as the model likes: what most models do unasked."""
     capabilities = context.capabilities
     if capabilities.thinking == "none":
-        return dropped("thinking-unsupported", "the model does not think")
+        return drop("thinking-unsupported", "the model does not think")
     if capabilities.thinks_unasked:
         return exact()
     return exact(_fragment(ThinkingConfig(thinking_budget=-1, include_thoughts=True)))
@@ -182,7 +182,7 @@ def _on(context: Context) -> Outcome:
 def _summary(context: Context) -> Outcome:
     """Thought summaries at the model's own effort."""
     if context.capabilities.thinking == "none":
-        return dropped("thinking-unsupported", "the model does not think")
+        return drop("thinking-unsupported", "the model does not think")
     return exact(_fragment(ThinkingConfig(include_thoughts=True)))
 
 

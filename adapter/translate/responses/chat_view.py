@@ -111,7 +111,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     earlier: Callable[[], EarlierItems | None]
     dropped: frozenset[str] = frozenset()
 
-    def knowing(self, ledger: Iterable[Note]) -> "View":
+    def with_dropped(self, ledger: Iterable[Note]) -> "View":
         """Return the view with `dropped` set from the notes of the ledger."""
         dropped = frozenset(note.path for note in ledger if note.fate is Fate.DROPPED)
         return msgspec.structs.replace(self, dropped=dropped) if dropped != self.dropped else self
@@ -129,6 +129,6 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         """Return the whole ledger: the view's notes, then the chat translation's under the client's paths."""
         return self.notes + self.paths.move(notes)
 
-    def rejected(self, error: Rejected) -> Rejected:
+    def with_client_path(self, error: Rejected) -> Rejected:
         """Return a rejection of the chat translation under the client's path."""
         return Rejected(self.path(error.note.path), error.note.code, error.note.reason, self.ledger(error.notes))

@@ -6,7 +6,7 @@ The server resolves `previous_response_id`, `conversation` and `item_reference` 
 
     view = to_chat(request, unknown)                                    raises Rejected
     context = Context(request=view.request, history=History(view.request, view.carried), ...)
-    body, notes = chat.to_gemini(context)                               Rejected -> view.rejected(error)
+    body, notes = chat.to_gemini(context)                               Rejected -> view.with_client_path(error)
     ledger = view.ledger(notes)
     response, reply_notes, issued = from_gemini(answer, context, stamp, unknown, view)
 

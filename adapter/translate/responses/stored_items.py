@@ -47,7 +47,7 @@ def check_items(items: list[InputItem], field: str = "items") -> None:
         try:
             chat.to_gemini(Context(request=view.request, capabilities=_ANY_MODEL))
         except Rejected as error:
-            raise view.rejected(error) from None
+            raise view.with_client_path(error) from None
     except Rejected as error:
         for note in error.notes:
             if note.fate is Fate.REJECTED and note.code in _PERMANENT and note.path.startswith("input["):

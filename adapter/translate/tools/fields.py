@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fate, Note, Outcome, dropped, exact
+from adapter.translate.core.notes import Fate, Note, Outcome, drop, exact
 from adapter.translate.tools.built_in import BUILT_IN, EMPTY, NO_SETTING, context_size_note
 from adapter.translate.tools.json_tool import forbids_calls, wants_json
 from adapter.translate.tools.tool_choice import allowed_names, calling_mode, server_side_flag, usual_mode
@@ -21,7 +21,7 @@ def tools(_value: msgspec.Raw, context: Context) -> Outcome:
     """Function declarations; Gemini's built-in tools by type."""
     box = toolbox(context)
     if not context.capabilities.tools:
-        return dropped("tools-unsupported", NO_TOOLS) if box.by_name or box.built_in else exact()
+        return drop("tools-unsupported", NO_TOOLS) if box.by_name or box.built_in else exact()
     declarations = _usable_declarations(box, context)
     built_in, notes = _usable_built_in(box, context)
     if box.by_name and _makes_room(context):
@@ -34,9 +34,7 @@ def tools(_value: msgspec.Raw, context: Context) -> Outcome:
 def functions(value: msgspec.Raw, context: Context) -> Outcome:
     """The deprecated form of `tools`."""
     return (
-        dropped("field-overruled", "tools replace functions")
-        if present(context.request.tools)
-        else tools(value, context)
+        drop("field-overruled", "tools replace functions") if present(context.request.tools) else tools(value, context)
     )
 
 
@@ -44,14 +42,14 @@ def parallel_tool_calls(value: bool, context: Context) -> Outcome:
     """Gemini calls in parallel as it sees fit."""
     if value or not toolbox(context).by_name:
         return exact()
-    return dropped("parallel-calls-unlimited", "Gemini cannot be kept from calling several functions at once")
+    return drop("parallel-calls-unlimited", "Gemini cannot be kept from calling several functions at once")
 
 
 def web_search_options(value: WebSearchOptions, context: Context) -> Outcome:
     """A web search is Gemini's googleSearch."""
     box = toolbox(context)
     if (conflict := conflict_of_built_in(box, context)) is not None:
-        return dropped(*conflict)
+        return drop(*conflict)
     notes = list(_lost_options(value))
     present_already = any(present(tool.google_search) for tool in box.built_in)
     fragment = None if present_already else GenerateContentRequest(tools=[GeminiTool(google_search=EMPTY)])

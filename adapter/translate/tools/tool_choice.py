@@ -2,7 +2,7 @@
 
 from adapter.translate.core.context import Context
 from adapter.translate.core.kinds import CHOICES
-from adapter.translate.core.notes import Fate, Note, Outcome, approximated, dropped, exact, rejected
+from adapter.translate.core.notes import Fate, Note, Outcome, approximate, drop, exact, reject
 from adapter.translate.tools.built_in import BUILT_IN
 from adapter.translate.tools.json_tool import needs_json_tool, wants_json
 from adapter.translate.tools.names import upstream_name
@@ -32,7 +32,7 @@ def tool_choice(value: str | ToolChoice, context: Context) -> Outcome:
 def function_call(value: str | FunctionName, context: Context) -> Outcome:
     """The deprecated form of `tool_choice`."""
     if context.request.tool_choice is not None:
-        return dropped("field-overruled", "tool_choice replaces function_call")
+        return drop("field-overruled", "tool_choice replaces function_call")
     if isinstance(value, str):
         return tool_choice(value, context)
     return tool_choice(ToolChoice(type="function", name=value.name), context)
@@ -41,20 +41,20 @@ def function_call(value: str | FunctionName, context: Context) -> Outcome:
 def _choice(value: str | ToolChoice, context: Context) -> Outcome:
     box = toolbox(context)
     if not _understood(value):
-        return rejected(
+        return reject(
             "unknown-value",
             "one of none, auto, required, or an object naming a function, a custom tool or allowed tools",
         )
     if not context.capabilities.tools:
-        return dropped("tools-unsupported", NO_TOOLS)
+        return drop("tools-unsupported", NO_TOOLS)
     if not box.by_name and (value == "auto" or (box.built_in and value == "none")):
         return exact()
     if not box.by_name:
-        return dropped("tool-choice-moot", "there are no functions to choose from")
+        return drop("tool-choice-moot", "there are no functions to choose from")
     names = allowed_names(value)
     unknown = [name for name in names or () if name not in box.declared]
     if unknown:
-        return rejected("unknown-value", f"{unknown[0]!r} is not among the tools")
+        return reject("unknown-value", f"{unknown[0]!r} is not among the tools")
     return _choose(value, names, box, context)
 
 
@@ -71,11 +71,11 @@ def _choose(value: str | ToolChoice, names: list[str] | None, box: Toolbox, cont
         # Gemini reads an empty list of allowed functions as none at all: every function would be allowed.
         fragment = _config("NONE", None, box, context)
         reason = "no function is among the allowed tools, and Gemini cannot be told to use a built-in one"
-        return exact(fragment) if mode == "AUTO" else approximated(fragment, "tool-choice-inexact", reason)
+        return exact(fragment) if mode == "AUTO" else approximate(fragment, "tool-choice-inexact", reason)
     if mode == "AUTO":
         mode = usual_mode(box, context) if names is None else "VALIDATED"
     if not isinstance(value, str) and value.type not in ("function", "custom", "allowed_tools"):
-        return approximated(
+        return approximate(
             _config(usual_mode(box, context), None, box, context),
             "tool-choice-inexact",
             "Gemini cannot be told to use one built-in tool",
@@ -83,7 +83,7 @@ def _choose(value: str | ToolChoice, names: list[str] | None, box: Toolbox, cont
     if mode == "NONE" and wants_json(context.request.response_format) and not context.capabilities.tools_with_json:
         return exact()
     if mode == "VALIDATED" and not context.capabilities.validated:
-        return approximated(
+        return approximate(
             _config("AUTO", None, box, context), "allowed-tools-declared", "only the allowed tools are declared"
         )
     if mode == "ANY" and value != "auto" and needs_json_tool(context):

@@ -82,7 +82,7 @@ def understood(body: Object) -> Object:
     try:
         gemini, notes = chat.to_gemini(context_of(view))
     except Rejected as error:
-        raise view.rejected(error) from None
+        raise view.with_client_path(error) from None
     assert not [note for note in view.ledger(notes) if note.path.startswith("messages")]
     found: Object = json.loads(encode(gemini))
     return found

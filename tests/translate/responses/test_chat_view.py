@@ -67,7 +67,7 @@ def test_a_rejection_of_chat_names_the_clients_path():
     view = make_view(input=[HI, {"role": "user", "content": [image]}])
     with pytest.raises(Rejected) as raised:
         chat.to_gemini(context_of(view))
-    rejected = view.rejected(raised.value)
+    rejected = view.with_client_path(raised.value)
     assert rejected.note.path == "input[1].content[0].image_url"
     assert rejected.note in rejected.notes
 
