@@ -1,13 +1,12 @@
 """Whether the cases notice a mutant: it runs in a fork of a process that has everything loaded."""
 
-import functools
 import gc
 import os
 import signal
 from collections.abc import Sequence
 
 from tests.support import pure
-from tests.tools.mutation.loading import RELOADED, loaded, replaced
+from tests.tools.mutation.loading import caches, loaded, replaced
 from tests.tools.mutation.mutants import Mutant
 from tests.tools.mutation.reach import Reach
 
@@ -17,9 +16,8 @@ SECONDS = 20
 
 def prepare() -> None:
     """Make this process one that is forked cheaply, and from which no result of the original is taken over."""
-    for thing in gc.get_objects():
-        if isinstance(thing, functools._lru_cache_wrapper) and thing.__module__.startswith(RELOADED):
-            thing.cache_clear()
+    for empty in caches():
+        empty()
     gc.collect()
     gc.freeze()
     gc.disable()

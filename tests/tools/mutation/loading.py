@@ -1,11 +1,13 @@
 """The module that runs the cases on top of a mutant."""
 
+import functools
+import gc
 import importlib
 import importlib.abc
 import importlib.util
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from typing import Any
 from tests.support.paths import REPOSITORY
 from tests.tools.mutation.mutants import Mutant
 
-RELOADED = ("adapter.translate", "adapter.settings", "adapter.server", "adapter.cli", "tests.support.pure")
+TRANSLATION = "adapter.translate"
+RELOADED = (TRANSLATION, "adapter.settings", "adapter.server", "adapter.cli", "tests.support.pure")
 
 
 def loaded(mutant: Mutant | None = None) -> Any:
@@ -28,6 +31,18 @@ def loaded(mutant: Mutant | None = None) -> Any:
     if mutant is not None:
         sys.meta_path.insert(0, _Finder(mutant))
     return importlib.import_module("tests.support.pure")
+
+
+def caches() -> list[Callable[[], None]]:
+    """Return what empties each cache of the loaded modules: a result in a cache hides the code that made it."""
+    byte_cache: Any = sys.modules["adapter.translate.core.byte_cache"]
+    found: list[Callable[[], None]] = []
+    for thing in gc.get_objects():
+        if isinstance(thing, functools._lru_cache_wrapper) and thing.__module__.startswith(TRANSLATION):
+            found.append(thing.cache_clear)
+        elif isinstance(thing, byte_cache.ByteCache):
+            found.append(functools.partial(thing.__init__, thing._max_bytes, thing._max_entry))
+    return found
 
 
 def replaced(mutant: Mutant) -> Any:

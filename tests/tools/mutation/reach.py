@@ -10,7 +10,7 @@ import coverage
 
 from tests.support import pure
 from tests.support.paths import REPOSITORY
-from tests.tools.mutation.loading import loaded
+from tests.tools.mutation.loading import caches, loaded
 from tests.tools.mutation.mutants import Mutant
 
 LOADING = -1
@@ -105,7 +105,10 @@ def reach(files: Sequence[Path]) -> Reach:
     measured.start()
     measured.switch_context(str(LOADING))
     cases = loaded()
+    emptying = caches()
     for number, run in enumerate(pure.RUNS):
+        for empty in emptying:
+            empty()
         measured.switch_context(str(number))
         cases.check_case(*run)
     measured.stop()
