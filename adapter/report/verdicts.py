@@ -128,7 +128,7 @@ class Judge:
         """Judge a request on each target, in their order, and say what else is known of it."""
         endpoint = self._endpoints.get(recorded.path)
         if endpoint is None:
-            return self._not_translated(recorded.path)
+            return self._judge_untranslated(recorded.path)
         try:
             request, unknown = endpoint.decode(recorded.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded) as error:
@@ -164,7 +164,7 @@ class Judge:
             translation=translation,
         )
 
-    def _not_translated(self, path: str) -> Judgement:
+    def _judge_untranslated(self, path: str) -> Judgement:
         found = self._look_up_path(path)
         if not found.why_not_served:
             return Judgement([], other=found.path)

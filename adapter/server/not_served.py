@@ -1,6 +1,6 @@
 """OpenAI's endpoints that this server does not have: the error's sentence with why and what to use."""
 
-from adapter.server.pipeline.endpoint import Endpoints, not_served
+from adapter.server.pipeline.endpoint import Endpoints, unserved_endpoint
 
 _CHAT = "/v1/chat/completions"
 
@@ -77,4 +77,4 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
 )
 
-NOT_SERVED: Endpoints = tuple(not_served(path, why) for why, paths in _ROWS for path in paths)
+NOT_SERVED: Endpoints = tuple(unserved_endpoint(path, why) for why, paths in _ROWS for path in paths)

@@ -27,7 +27,7 @@ from adapter.server.pipeline.endpoint import (
     SENDING,
     Endpoint,
     Endpoints,
-    not_served,
+    unserved_endpoint,
 )
 from adapter.server.response_routes import CONVERSATIONS, RESPONSES
 from adapter.settings import Settings
@@ -199,7 +199,9 @@ INSPECTOR: Endpoints = tuple(
 )
 
 NATIVE: Endpoints = (
-    not_served("/v1beta/openai/{rest:path}", "Google's OpenAI endpoint is not served here: base_url ends in /v1."),
+    unserved_endpoint(
+        "/v1beta/openai/{rest:path}", "Google's OpenAI endpoint is not served here: base_url ends in /v1."
+    ),
     # google-genai 3 uses /v1 unless it is told otherwise.
     *(
         Endpoint(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from adapter.translate.answer.parallel_choices import calls_needed
+from adapter.translate.answer.parallel_choices import count_calls
 from adapter.translate.core.capabilities import ServedModel, alias_notes
 from adapter.translate.core.context import Context, Media, Options
 from adapter.translate.core.earlier_turns import EarlierTurns
@@ -86,7 +86,7 @@ def plan(
         context=context,
         body=body,
         notes=notes,
-        calls=1 if request.n is None else calls_needed(context),
+        calls=1 if request.n is None else count_calls(context),
         earlier=before_cut,
         image_form=None if request.image_config is None else form_of(context),
     )

@@ -37,14 +37,14 @@ _TEXT = re.compile(rb'"(?:text|stringValue)"\s*:\s*"')
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """A whole answer or one event of a stream, and its unknown fields by path.
 
-    `more`: the next event has arrived, too, so both can be written at once. `continued`: an earlier call began this
+    `more`: the next event has arrived, too, so both can be written at once. `is_continued`: an earlier call began this
     answer, and this one continues it.
     """
 
     response: GenerateContentResponse
     unknown: dict[str, msgspec.Raw]
     more: bool = False
-    continued: bool = False
+    is_continued: bool = False
 
 
 class EventReader(msgspec.Struct, eq=False):

@@ -11,7 +11,7 @@ import pytest
 from adapter.server.endpoints.health import health
 from adapter.server.http.router import ANY_METHOD
 from adapter.server.openapi.document import document
-from adapter.server.pipeline.endpoint import Endpoint, not_served, router_of
+from adapter.server.pipeline.endpoint import Endpoint, router_of, unserved_endpoint
 from adapter.server.routes import ENDPOINTS
 from adapter.settings import Settings
 from adapter.translate.core.notes import Rejected
@@ -64,7 +64,7 @@ TOY = Endpoint(
     asks_gemini=True,
     is_rated=True,
 )
-GONE = not_served("/v1/dolls/{rest:path}", "Dolls are not served here: use toys.")
+GONE = unserved_endpoint("/v1/dolls/{rest:path}", "Dolls are not served here: use toys.")
 WITH_TOYS = (*ENDPOINTS, TOY, GONE)
 
 

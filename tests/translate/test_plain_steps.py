@@ -164,7 +164,7 @@ ODD_ID = [
 @given(st.lists(st.one_of(MESSAGES, plain_pairs()), max_size=3), RECORDS)
 def test_plain_steps_have_the_digests_that_all_messages_have_one_by_one(pieces, records):
     context = context_of([message for piece in pieces for message in piece], records)
-    history, prefix, keys = context.known(), PrefixDigest(), []
+    history, prefix, keys = context.known_history(), PrefixDigest(), []
     for index, message in enumerate(context.request.messages):
         if message.role == "assistant":
             answer = history.answer(index)

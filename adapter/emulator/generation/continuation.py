@@ -32,7 +32,7 @@ def part(chunks: Chunks, number: int, calls: int, *, stuck: bool) -> Chunks:
     """Return the chunks of one part; `stuck`: no part is the last, and all have the same token."""
     start, end = (len(chunks) * one // calls for one in (number, number + 1))
     before = chunks[start - 1]["usageMetadata"] if start else {}
-    mine = [alone(chunk, before) for chunk in chunks[start:end]] or [silent(chunks[-1], before)]
+    mine = [subtract_usage(chunk, before) for chunk in chunks[start:end]] or [empty_chunk(chunks[-1], before)]
     if stuck or number + 1 < calls:
         token = base64.b64encode(b"part %d" % (1 if stuck else number + 1)).decode()
         (candidate,) = mine[-1]["candidates"]
@@ -40,7 +40,7 @@ def part(chunks: Chunks, number: int, calls: int, *, stuck: bool) -> Chunks:
     return mine
 
 
-def alone(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+def subtract_usage(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     """Return a chunk whose usage leaves out what earlier parts used."""
     usage = dict(chunk["usageMetadata"])
     for name in SPENT:
@@ -51,9 +51,9 @@ def alone(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     return chunk | {"usageMetadata": {name: value for name, value in usage.items() if value}}
 
 
-def silent(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+def empty_chunk(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     """Return a chunk that says nothing."""
-    return alone(chunk, before) | {"candidates": [{"content": {"role": "model"}, "index": 0}]}
+    return subtract_usage(chunk, before) | {"candidates": [{"content": {"role": "model"}, "index": 0}]}
 
 
 def whole(chunks: Chunks) -> dict[str, Any]:

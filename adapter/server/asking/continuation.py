@@ -18,19 +18,21 @@ from adapter.wire.gemini.generate import GenerateContentRequest
 log = logging.getLogger("adapter")
 
 
-async def whole(first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[Reply]], answer: Continuation) -> Reply:
+async def continue_whole(
+    first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[Reply]], answer: Continuation
+) -> Reply:
     """Return the whole answer: its first reply, joined with the replies of as many further calls as it needs."""
-    replies = [Reply(answer.hear(first.response), first.unknown)]
+    replies = [Reply(answer.feed(first.response), first.unknown)]
     while (further := answer.next_request()) is not None:
         try:
             reply = await ask(further)
         except UpstreamError as error:
-            reply = _give_up(error, answer)
-        replies.append(Reply(answer.hear(reply.response), reply.unknown))
+            reply = _end_incomplete(error, answer)
+        replies.append(Reply(answer.feed(reply.response), reply.unknown))
     if len(replies) == 1:
         return replies[0]
     unknown = {path: value for reply in replies for path, value in reply.unknown.items()}
-    return Reply(join_answers([reply.response for reply in replies]), unknown, continued=True)
+    return Reply(join_answers([reply.response for reply in replies]), unknown, is_continued=True)
 
 
 class ContinuedStream(msgspec.Struct, eq=False):
@@ -55,9 +57,9 @@ class ContinuedStream(msgspec.Struct, eq=False):
             reply = await self._begin(further)
         if reply is None:
             return None
-        heard = answer.hear(reply.response)
-        if answer.continued or heard is not reply.response:
-            return Reply(heard, reply.unknown, reply.more, answer.continued)
+        event = answer.feed(reply.response)
+        if answer.is_continued or event is not reply.response:
+            return Reply(event, reply.unknown, reply.more, answer.is_continued)
         return reply
 
     async def _begin(self, further: GenerateContentRequest) -> Reply | None:
@@ -65,7 +67,7 @@ class ContinuedStream(msgspec.Struct, eq=False):
         try:
             self._events = await self._stream(further)
         except UpstreamError as error:
-            self._events = WholeAnswer(_give_up(error, self._answer))
+            self._events = WholeAnswer(_end_incomplete(error, self._answer))
         return await self._events.next()
 
     async def aclose(self) -> None:
@@ -73,7 +75,7 @@ class ContinuedStream(msgspec.Struct, eq=False):
         await self._events.aclose()
 
 
-def _give_up(error: UpstreamError, answer: Continuation) -> Reply:
+def _end_incomplete(error: UpstreamError, answer: Continuation) -> Reply:
     """Log that a further call failed; return a reply that ends the answer as Gemini ended it."""
     log.warning("an answer is cut short: the call that should continue it failed: %s", error)
-    return Reply(answer.give_up(), {})
+    return Reply(answer.end_incomplete(), {})

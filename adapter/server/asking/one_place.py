@@ -10,7 +10,7 @@ from adapter.server.asking.continuation import ContinuedStream
 from adapter.server.asking.parallel_choices import MergedStreams, join_replies
 from adapter.server.asking.side_by_side import gather
 from adapter.server.media.image_conversion import convert_answer
-from adapter.translate.answer.continuation import Continuation, unfinished
+from adapter.translate.answer.continuation import Continuation, needs_continuation
 from adapter.translate.image_options import ImageForm
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Caller, Reply, ReplyStream, Upstream
@@ -33,7 +33,7 @@ class Asking(msgspec.Struct, frozen=True):
     def generate(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
         """Make one call, with the plan's body or one that continues it. Raises `UpstreamError`.
 
-        The reply may be only the beginning of the answer; `finish` gets the rest.
+        The reply may be only the beginning of the answer; `continue_whole` gets the rest.
         """
         asked = self.upstream.generate(plan.model, body, self.caller, self.until)
         return asked if plan.image_form is None else _with_images(asked, plan.image_form)
@@ -44,25 +44,25 @@ class Asking(msgspec.Struct, frozen=True):
 
     async def _choice(self, plan: Plan) -> Reply:
         first = await self.generate(plan, plan.body)
-        return await self.finish(plan, first) if unfinished(first.response) else first
+        return await self.continue_whole(plan, first) if needs_continuation(first.response) else first
 
-    async def finish(self, plan: Plan, first: Reply) -> Reply:
+    async def continue_whole(self, plan: Plan, first: Reply) -> Reply:
         """Continue an answer where Gemini stopped at the limit of one request. Raises `UpstreamError`."""
 
         def ask(body: GenerateContentRequest) -> _Answer:
             return self.generate(plan, body)
 
-        return await continuation.whole(first, ask, Continuation(plan.body, plan.context, self.continuations))
+        return await continuation.continue_whole(first, ask, Continuation(plan.body, plan.context, self.continuations))
 
     def stream(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, ReplyStream]:
         """Open one stream, with the body of a plan or one that continues it. Raises `UpstreamError`.
 
-        `continued` adds the events of further calls.
+        `continue_stream` adds the events of further calls.
         """
         opening = self.upstream.stream(plan.model, body, self.caller, self.until)
         return opening if plan.image_form is None else _stream_with_images(opening, plan.image_form)
 
-    def continued(self, plan: Plan, events: ReplyStream) -> ReplyStream:
+    def continue_stream(self, plan: Plan, events: ReplyStream) -> ReplyStream:
         """Return the events of a whole answer: those of the stream, then those of further calls."""
         answer = Continuation(plan.body, plan.context, self.continuations)
         return ContinuedStream(events, partial(self.stream, plan), answer) if answer.is_allowed else events
@@ -77,7 +77,7 @@ class Asking(msgspec.Struct, frozen=True):
         return merged
 
     async def _stream_choice(self, plan: Plan) -> ReplyStream:
-        return self.continued(plan, await self.stream(plan, plan.body))
+        return self.continue_stream(plan, await self.stream(plan, plan.body))
 
 
 async def _with_images(asked: Coroutine[object, object, Reply], form: ImageForm) -> Reply:

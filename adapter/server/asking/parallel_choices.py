@@ -48,7 +48,7 @@ async def _merge(calls: Sequence[Open]) -> AsyncGenerator[Reply]:
                 raise item
             else:
                 response, unknown = fanout.renumber(call, item.response, item.unknown)
-                yield Reply(response, unknown, continued=item.continued)
+                yield Reply(response, unknown, is_continued=item.is_continued)
     finally:
         for task in tasks:
             task.cancel()
@@ -74,4 +74,4 @@ def join_replies(replies: Sequence[Reply]) -> Reply:
     responses, unknown = [reply.response for reply in replies], [reply.unknown for reply in replies]
     whole = Fanout(len(replies)).join(responses, unknown)
     fields = {path: value for names in whole.unknown for path, value in names.items()}
-    return Reply(whole, fields, continued=any(reply.continued for reply in replies))
+    return Reply(whole, fields, is_continued=any(reply.is_continued for reply in replies))

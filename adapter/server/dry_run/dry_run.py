@@ -12,7 +12,7 @@ import orjson
 
 from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.observe.ledger_entries import note_as_json
-from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, malformed
+from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, to_malformed
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decode_body
@@ -139,7 +139,7 @@ class DryRun(NamedTuple):
             check_values(text, request_limits(self.settings))
             return decode(text, dict[str, msgspec.Raw])[0]
         except DECODING_ERRORS as error:
-            raise malformed(error) from None
+            raise to_malformed(error) from None
 
     def whole(self, text: bytes) -> dict[str, Any]:
         """Return the result for one text. Raises as the served call does."""

@@ -63,7 +63,7 @@ async def _completion(call: Call, plans: Plans, id_: str, reply: Reply) -> ChatC
     """Translate a whole answer; its signatures are stored before it leaves. Raises `AnswerError`."""
     context, exchange = plans.plan.context, call.exchange
     completion, ledger, issued = chat.from_gemini(reply.response, context, stamp_of(plans, id_), reply.unknown)
-    exchange.reply_notes = [CONTINUED, *ledger] if reply.continued else ledger
+    exchange.reply_notes = [CONTINUED, *ledger] if reply.is_continued else ledger
     if issued:
         await call.service.store.put(issued, call.client.id)
     if notes.wants_all(call.scope):
@@ -93,15 +93,15 @@ class ChatWriter:
         self._exchange.record_first_event()
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Return whether all choices have ended, so that what goes wrong from now on changes nothing."""
-        return self._has_begun and self.machine.finished
+        return self._has_begun and self.machine.is_finished
 
     def feed(self, reply: Reply) -> bytes | list[bytes]:
         """Make the chunks for one event of Gemini."""
         response = reply.response
         self._exchange.usage = response.usage_metadata or self._exchange.usage
-        if reply.continued:
+        if reply.is_continued:
             self.machine.note_continuation()
         if not reply.unknown and (text := self.machine.plain_text(response)) is not None:
             if self._around is None:

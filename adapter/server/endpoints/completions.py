@@ -78,7 +78,7 @@ async def _answers(call: Call, plans: Sequence[Plans], id_: str) -> list[ChatCom
         async def read(reply: Reply) -> ChatCompletion:
             context, stamp = one.plan.context, stamp_of(one, id_)
             completion, ledger, _ = chat.from_gemini(reply.response, context, stamp, reply.unknown)
-            notes.extend([CONTINUED, *ledger] if reply.continued else ledger)
+            notes.extend([CONTINUED, *ledger] if reply.is_continued else ledger)
             return completion
 
         async with turns:
@@ -123,9 +123,9 @@ class CompletionWriter:
         self._call.exchange.record_first_event()
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Return whether the answer to the last prompt is complete."""
-        return self._number == len(self._plans) - 1 and self.machine.finished
+        return self._number == len(self._plans) - 1 and self.machine.is_finished
 
     def take_issued(self) -> list[Issued]:
         """Return none: completions have no history, so no signatures are stored."""
@@ -135,7 +135,7 @@ class CompletionWriter:
         """Make the chunks of the legacy shape for one event of Gemini."""
         exchange = self._call.exchange
         exchange.usage = reply.response.usage_metadata or exchange.usage
-        if reply.continued:
+        if reply.is_continued:
             self.machine.note_continuation()
         chunks = self.machine.feed(reply.response, reply.unknown)
         return events(self._streams[self._number].feed(chunks))

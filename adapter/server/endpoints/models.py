@@ -46,7 +46,7 @@ def _model(name: str, names: Catalogue, found: GeminiModel = _NOTHING) -> Model:
     )
 
 
-def _own(alias: str, names: Catalogue) -> Model:
+def _own_model(alias: str, names: Catalogue) -> Model:
     """Return one of the operator's names as a model."""
     model = _model(alias, names)
     model.owned_by, model.stands_for = "adapter", find_served_model(alias, names).model
@@ -60,7 +60,7 @@ async def list_models(call: Call) -> None:
     found = {_bare(one): one for one in await service.models.of(call.client.key)}
     service.failures.known_models = frozenset(found)
     models = [_model(name, names, one) for name, one in found.items()]
-    models += [_own(alias, names) for alias in service.listing.models if not set(alias) & set("*?[")]
+    models += [_own_model(alias, names) for alias in service.listing.models if not set(alias) & set("*?[")]
     chosen = _select(models, service.listing.list_models)
     await call.send(ModelList(object="list", data=[model for model in chosen if call.client.may_use(model.id)]))
 

@@ -21,7 +21,7 @@ from adapter.server.http.response_writer import UPSTREAM_HEADER, writer_for
 from adapter.server.limits.access import ModelDenied
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.errors import google_error, malformed
+from adapter.server.pipeline.errors import google_error, to_malformed
 from adapter.server.pipeline.fallback import FallbackPlans, Place, Route
 from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of, patience_of
@@ -124,7 +124,7 @@ async def find_pin(call: Call, names: Collection[str] = ()) -> str:
     try:
         found = {*names, *pass_through.names_in(call.body)}
     except DECODING_ERRORS as error:
-        raise malformed(error) from None
+        raise to_malformed(error) from None
     return await service.owners.find_pin(found, call.client.id, strictly=service.access.is_shared)
 
 
@@ -138,7 +138,7 @@ def _check_limits(call: Call, method: str) -> None:
     try:
         names = pass_through.models_in(call.body)
     except DECODING_ERRORS as error:
-        raise malformed(error) from None
+        raise to_malformed(error) from None
     for name in names:
         call.client.check(name)
 

@@ -39,7 +39,7 @@ async def compact_response(call: Call) -> None:
         response, ledger, _issued = from_gemini(
             reply.response, turn.plans.plan.context, turn.stamp, reply.unknown, turn.view, clock=time.time
         )
-        call.exchange.reply_notes = [CONTINUED, *ledger] if reply.continued else ledger
+        call.exchange.reply_notes = [CONTINUED, *ledger] if reply.is_continued else ledger
         return await turn.work.run(compact, response, turn.past.request)
 
     await call.send_translated(turn.plans, await call.ask(turn.plans, read))

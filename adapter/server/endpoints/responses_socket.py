@@ -140,7 +140,7 @@ class ResponsesSocket:
         service = self._service
         envelope, _unknown = await service.read(body, Envelope, service.work(body))
         if envelope.type == "response.steer":
-            await self._send(_not_steered(envelope))
+            await self._send(_refuse_steering(envelope))
             return None
         if envelope.type != "response.create":
             raise Malformed("type must be response.create or response.steer", "type", "invalid_value")
@@ -303,7 +303,7 @@ def _error(failure: Failure) -> dict[str, Any]:
     return {"type": "error", "status": failure.status, "error": failure.body.error, "headers": failure.headers}
 
 
-def _not_steered(steer: Envelope) -> dict[str, Any]:
+def _refuse_steering(steer: Envelope) -> dict[str, Any]:
     """Return the event that refuses input while Gemini answers; it gives the client its input back."""
     return {
         "type": "response.steer.failed",

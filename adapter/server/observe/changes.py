@@ -59,7 +59,7 @@ class Changes:
         """Return an event with all changes since the last one; None if nothing changed."""
         running = self._exchanges.running(self._client)
         ended = self._exchanges.newest_first(self._client)
-        rows = [one for one in running if self._moved(one)] + [one for one in ended if one.number > self._number]
+        rows = [one for one in running if self._has_changed(one)] + [one for one in ended if one.number > self._number]
         self._shown = {one.number: _state(one) for one in running}
         if not rows and not self._is_first:
             return None
@@ -74,7 +74,7 @@ class Changes:
         }
         return b"id: %b-%d\nevent: changes\ndata: %b\n\n" % (EPOCH.encode(), self._number, encode(told))
 
-    def _moved(self, exchange: Exchange) -> bool:
+    def _has_changed(self, exchange: Exchange) -> bool:
         return self._shown.get(exchange.number) != _state(exchange)
 
 

@@ -70,8 +70,8 @@ class Attempt(msgspec.Struct):
 
     def as_json(self) -> dict[str, object]:
         """Return the attempt as the page gets it."""
-        shown: dict[str, object] = {"after": _rounded(self.after), "status": self.status, "outcome": self.outcome}
-        return shown if self.ended_after is None else {**shown, "ended_after": _rounded(self.ended_after)}
+        shown: dict[str, object] = {"after": _round(self.after), "status": self.status, "outcome": self.outcome}
+        return shown if self.ended_after is None else {**shown, "ended_after": _round(self.ended_after)}
 
 
 class UpstreamCall(msgspec.Struct):
@@ -90,13 +90,13 @@ class UpstreamCall(msgspec.Struct):
             "upstream": self.upstream,
             "model": self.model,
             "method": self.method,
-            "begun_after": _rounded(self.begun_after),
+            "begun_after": _round(self.begun_after),
             "attempts": [attempt.as_json() for attempt in self.attempts],
-            "events": [{"after": _rounded(after), "text": shorten(payload)} for after, payload in self.events],
+            "events": [{"after": _round(after), "text": shorten(payload)} for after, payload in self.events],
         }
 
 
-def _rounded(seconds: float) -> float:
+def _round(seconds: float) -> float:
     """Return a time as precisely as the page shows it."""
     return round(seconds, 4)
 
@@ -305,7 +305,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             "is_form": self.is_form,
             "upstream_request": show(sent if isinstance(sent, bytes) else encode(sent)),
             "answer": [shorten(piece) for piece in self.answer],
-            "answer_times": [_rounded(at - self.begun) for at in times],
+            "answer_times": [_round(at - self.begun) for at in times],
             "calls": [call.as_json() for call in self.calls],
         }
 

@@ -42,7 +42,7 @@ class Answering:
             plan, asking = plans.plan, self.by(plans, client, until)
             try:
                 if plan.calls == 1:
-                    events = asking.continued(plan, await asking.stream(plan, plan.body))
+                    events = asking.continue_stream(plan, await asking.stream(plan, plan.body))
                 else:
                     events = await asking.merge_choices(plan)
                 break

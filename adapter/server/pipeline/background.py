@@ -90,7 +90,7 @@ class Log:
             await self._changed.wait()
         return self._frames[position - self.first :] if position >= self.first else []
 
-    def unwritten(self) -> tuple[int, bytes]:
+    def unwritten_events(self) -> tuple[int, bytes]:
         """Return the position of the first unwritten event, and all unwritten bytes."""
         return self._written, b"".join(self._frames[self._written - self.first :])
 
@@ -210,7 +210,7 @@ class Job:
                     await self._over.wait()
 
     async def _write_piece(self) -> None:
-        first, data = self.log.unwritten()
+        first, data = self.log.unwritten_events()
         if data:
             response_id = self._turn.stamp.id
             piece = Document(_piece(response_id, self._pieces), encode(first) + b"\n" + data, response_id)

@@ -29,7 +29,7 @@ from adapter.server.pipeline.event_stream import (
 )
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import Service, decoded_form, patience_of
-from adapter.translate.answer.continuation import unfinished
+from adapter.translate.answer.continuation import needs_continuation
 from adapter.translate.answer.reply import FAILURES
 from adapter.translate.core.errors import AnswerError, Failure
 from adapter.translate.core.notes import Note, Rejected
@@ -129,8 +129,8 @@ class Call:
             try:
                 with self.service.shutdown.limit():
                     reply = await (asking.generate(plan, plan.body) if plan.calls == 1 else asking.choices(plan))
-                    if plan.calls == 1 and unfinished(reply.response):
-                        reply = await asking.finish(plan, reply)
+                    if plan.calls == 1 and needs_continuation(reply.response):
+                        reply = await asking.continue_whole(plan, reply)
             except UpstreamError as error:
                 await plans.after(error, until)
                 continue

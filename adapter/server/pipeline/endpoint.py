@@ -133,7 +133,7 @@ class Endpoint:
 Endpoints = tuple[Endpoint, ...]
 
 
-def not_served(path: str, why: str) -> Endpoint:
+def unserved_endpoint(path: str, why: str) -> Endpoint:
     """Return an endpoint of OpenAI's that is not served: a 404 that says `why`, and what to use. No body is read."""
 
     async def refuse(_call: Call) -> None:
@@ -146,7 +146,7 @@ _OTHER = "/other"
 """The name in figures of all paths that nothing serves."""
 
 
-def _unknown(meant: str | None) -> Endpoint:
+def _unknown_path(meant: str | None) -> Endpoint:
     """Return the endpoint that answers an unknown path; `meant` is a known path that is like it."""
 
     async def refuse(_call: Call) -> None:
@@ -172,7 +172,7 @@ def _wrong_method(match: Match[Endpoint]) -> Endpoint:
 
 def endpoint_of(router: Router[Endpoint], match: Match[Endpoint] | None, path: str, method: str) -> Endpoint:
     """Return the endpoint of a request; if none serves its path, one that answers 404."""
-    return _unknown(router.suggest(path)) if match is None else match.handler_for(method) or _wrong_method(match)
+    return _unknown_path(router.suggest(path)) if match is None else match.handler_for(method) or _wrong_method(match)
 
 
 def is_quiet(match: Match[Endpoint]) -> bool:

@@ -78,10 +78,10 @@ class StrictLoss(Exception):
         self.param = param
 
 
-def malformed(error: Exception) -> Malformed:
+def to_malformed(error: Exception) -> Malformed:
     """Return OpenAI's error for a decoder's error, with the JSON path as `param`."""
     if isinstance(error, msgspec.ValidationError):
-        return _misshapen(*str(error).partition(" - at `$")[::2])
+        return _wrong_shape(*str(error).partition(" - at `$")[::2])
     if isinstance(error, UnicodeDecodeError):
         return Malformed("The body is not UTF-8.")
     if isinstance(error, (RecursionError, TooDeep)):
@@ -91,7 +91,7 @@ def malformed(error: Exception) -> Malformed:
     return Malformed(f"The body is not JSON: {error}")
 
 
-def _misshapen(text: str, path: str) -> Malformed:
+def _wrong_shape(text: str, path: str) -> Malformed:
     """Return the error for a wrong shape; msgspec names a missing field in its message, not in its path."""
     path = path.rstrip("`").lstrip(".")
     missing = _MISSING.search(text)
@@ -100,7 +100,7 @@ def _misshapen(text: str, path: str) -> Malformed:
     return Malformed(text, path, "invalid_type") if path else Malformed(text)
 
 
-def _rejected(error: Rejected, _asked: ErrorContext) -> Failure:
+def _rejections(error: Rejected, _asked: ErrorContext) -> Failure:
     """Return one error for everything in the request that cannot be served."""
     refused = [note for note in error.notes if note.fate == Fate.REJECTED]
     message = refused[0].reason if len(refused) == 1 else "\n".join(f"{note.path}: {note.reason}" for note in refused)
@@ -121,7 +121,7 @@ def _upstream(error: UpstreamError, asked: ErrorContext) -> Failure:
 _NOT_SERVED = {404: "There is no such URL here", 405: "This URL does not take this method"}
 
 
-def naming_place(error: HTTPException | NotServed, method: str, path: str) -> HTTPException | NotServed:
+def add_place(error: HTTPException | NotServed, method: str, path: str) -> HTTPException | NotServed:
     """Return the router's error with the path that was asked for, which shows a wrong base URL."""
     if isinstance(error, NotServed):
         return NotServed(f"{error} Asked for: {method} {path}")
@@ -140,7 +140,7 @@ def _http(error: HTTPException, _asked: ErrorContext) -> Failure:
     )
 
 
-def _denied(_error: AccessDenied, _asked: ErrorContext) -> Failure:
+def _access_denied(_error: AccessDenied, _asked: ErrorContext) -> Failure:
     made = failure(401, "Incorrect API key provided.", "invalid_api_key")
     return made._replace(headers={"www-authenticate": "Bearer"})
 
@@ -152,9 +152,9 @@ def _too_much(_error: Exception) -> Failure:
 
 _ROWS: tuple[tuple[type[Exception], Callable[[Any, ErrorContext], Failure]], ...] = (
     (Malformed, lambda error, _: failure(400, str(error), error.code, param=error.param)),
-    (Rejected, _rejected),
+    (Rejected, _rejections),
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
-    (AccessDenied, _denied),
+    (AccessDenied, _access_denied),
     (KeyInUrl, lambda error, _: failure(400, str(error), "key_in_url")),
     (ForeignPage, lambda error, _: failure(403, str(error), "foreign_page")),
     (ModelDenied, lambda error, _: failure(404, str(error), "model_not_found", param="model")),
@@ -174,7 +174,7 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, ErrorContext], Failure]], ...
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
     (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),
-    (LimitExceeded, lambda error, _: failure_of(malformed(error), "")),
+    (LimitExceeded, lambda error, _: failure_of(to_malformed(error), "")),
     (RecursionError, lambda error, _: _too_much(error)),
     (orjson.JSONDecodeError, lambda error, _: _too_much(error)),
     (UpstreamError, _upstream),

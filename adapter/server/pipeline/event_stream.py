@@ -90,7 +90,7 @@ class Writer(Protocol):
         ...
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Return whether the answer is complete; an error of Gemini's after that is ignored."""
         ...
 
@@ -190,7 +190,7 @@ class EventStream:
         while True:
             # Nothing is due at once: most streams are at their end before this goes on.
             await asyncio.sleep(self._idle(heartbeat is not None))
-            if self._stalled():
+            if self._is_stalled():
                 return
             if self._beat_is_due(heartbeat is not None):
                 try:
@@ -199,7 +199,7 @@ class EventStream:
                 except TimeoutError:
                     return
 
-    def _stalled(self) -> bool:
+    def _is_stalled(self) -> bool:
         since = self._writing_since
         return since is not None and self._clock() - since >= self._settings.write_timeout
 
@@ -272,7 +272,7 @@ async def relaying(
             with limit():
                 yield relay
         except UpstreamError:
-            if not writer.finished:
+            if not writer.is_finished:
                 raise
         await relay.write(await writer.close(), writer.take_issued())
     except ClientGone:

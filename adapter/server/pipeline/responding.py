@@ -128,7 +128,7 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
         turn.view.with_dropped(turn.plans.plan.notes),
         clock=time.time,
     )
-    exchange.reply_notes = [CONTINUED, *ledger] if reply.continued else ledger
+    exchange.reply_notes = [CONTINUED, *ledger] if reply.is_continued else ledger
     if issued:
         await service.store.put(issued, turn.client.id)
     await keep(turn, response, exchange.reply_notes)
@@ -180,9 +180,9 @@ class ResponseEventWriter:
         self.exchange.record_first_event()
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the response has ended, so that what goes wrong from now on changes nothing."""
-        return self.machine.finished
+        return self.machine.is_finished
 
     def start(self) -> list[bytes]:
         """Return the first frames, before Gemini has said anything."""
@@ -191,7 +191,7 @@ class ResponseEventWriter:
     def feed(self, reply: Reply) -> list[bytes]:
         """Make the events of the Responses API for one event of Gemini."""
         self.exchange.usage = reply.response.usage_metadata or self.exchange.usage
-        if reply.continued:
+        if reply.is_continued:
             self.machine.note_continuation()
         return list(map(self._frame, self.machine.feed(reply.response, reply.unknown)))
 

@@ -20,7 +20,7 @@ from adapter.server.observe.exchange_log import ExchangeLog, is_page_enabled
 from adapter.server.observe.recording import Recorder
 from adapter.server.observe.request_log import RequestLog
 from adapter.server.pipeline.answering import Answering
-from adapter.server.pipeline.errors import Failures, malformed
+from adapter.server.pipeline.errors import Failures, to_malformed
 from adapter.server.pipeline.fallback import Place, Plans
 from adapter.server.pipeline.model_lists import ModelLists
 from adapter.server.pipeline.planner import ChatPlanner
@@ -198,7 +198,7 @@ def decode_body(body: bytes, type_: type[T], limits: Limits, has_few: bool = Fal
     try:
         return read(body, type_, limits, has_few=has_few)
     except DECODING_ERRORS as error:
-        raise malformed(error) from None
+        raise to_malformed(error) from None
 
 
 def read_long_chat(body: bytes, limits: Limits, values: int) -> Reading:
@@ -206,7 +206,7 @@ def read_long_chat(body: bytes, limits: Limits, values: int) -> Reading:
     try:
         return read_whole(body, limits, values)
     except DECODING_ERRORS as error:
-        raise malformed(error) from None
+        raise to_malformed(error) from None
 
 
 def read_long_items(body: bytes, type_: type[R], limits: Limits, values: int) -> tuple[R, ItemText]:
@@ -214,7 +214,7 @@ def read_long_items(body: bytes, type_: type[R], limits: Limits, values: int) ->
     try:
         return read_whole_items(body, type_, limits, values)
     except DECODING_ERRORS as error:
-        raise malformed(error) from None
+        raise to_malformed(error) from None
 
 
 def decoded_form(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
@@ -222,7 +222,7 @@ def decoded_form(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]
     try:
         return decode_leniently(body, type_)
     except DECODING_ERRORS as error:
-        raise malformed(error) from None
+        raise to_malformed(error) from None
 
 
 def stamp_of(plans: Plans, answer_id: str) -> Stamp:

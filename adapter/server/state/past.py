@@ -79,7 +79,7 @@ class Past(NamedTuple):
         earlier = self.text.earlier if self.text is not None and self.is_whole else NO_ITEMS
         return [*earlier.named, *named_items(self.given[earlier.count :])]
 
-    def own(self, response_id: str) -> list[msgspec.Raw]:
+    def own_items(self, response_id: str) -> list[msgspec.Raw]:
         """Return the request's own items, as they are listed: those without an id get one that names the response."""
         return encode_items(as_stored(self.given, response_id.partition("_")[2]))
 

@@ -85,7 +85,7 @@ class Recall:
             await self.conversation(conversation, client, param="conversation")
             self._hold(await self._documents.size_of_children(conversation, client), held, source)
             texts = await self._documents.children(conversation, client)
-        given = await self._own(request, client, held, NO_ITEMS if text is None else text.earlier)
+        given = await self._own_items(request, client, held, NO_ITEMS if text is None else text.earlier)
         if isinstance(request.input, str) and not any(texts):
             return Past(request, 0, source, given, history, held)
         if source:
@@ -169,7 +169,7 @@ class Recall:
         records = {id_: await work.run(read_response, id_, bodies) for id_ in known if id_ in bodies}
         return {id_: record for id_, record in records.items() if record is not None}
 
-    async def _own(
+    async def _own_items(
         self, request: ResponsesRequest, client: str, held: HeldBytes, earlier: EarlierItems
     ) -> Sequence[InputItem]:
         """Return the request's own items, what they refer to in place of references. Raises `NotStored`.

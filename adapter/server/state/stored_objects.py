@@ -113,7 +113,7 @@ class State(Recall):
         self, response: Response, past: Past, conversation: str, client: str
     ) -> tuple[Past, dict[str, bytes | None]]:
         """Remove ids that others have put into the conversation meanwhile; also return what was read of it."""
-        own = {f"{conversation}/{id_of(item)}": bytes(item) for item in past.own(response.id)}
+        own = {f"{conversation}/{id_of(item)}": bytes(item) for item in past.own_items(response.id)}
         stored = await self.documents.get(list(own), client)
         taken = [key.partition("/")[2] for key, body in stored.items() if body != own[key]]
         free = past._replace(given=with_free_ids(past.given, taken)[0]) if taken else past
@@ -218,6 +218,6 @@ def _documents_of(response: Response, past: Past, conversation: str | None) -> l
     documents = response_documents(response, past.own_text(), len(past.given), past.history)
     documents += [Document(key_of_item(item.id), response.id.encode(), response.id) for item in response.output]
     if conversation is not None and past.request.store is not False and response.status in ("completed", "incomplete"):
-        said = [*past.own(response.id), *[msgspec.Raw(encode(item)) for item in response.output]]
+        said = [*past.own_items(response.id), *[msgspec.Raw(encode(item)) for item in response.output]]
         documents += [conversation_document(conversation, item) for item in said]
     return documents

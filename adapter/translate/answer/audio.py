@@ -149,7 +149,7 @@ def wants_samples(context: Context) -> bool:
     return context.request.audio is not None and context.request.audio.format == "pcm16"
 
 
-def changed(blob: Blob, path: str, samples: bool) -> Note:
+def note_on_type(blob: Blob, path: str, samples: bool) -> Note:
     """Return the note on a sound, whose type OpenAI's answers do not name. `samples`: PCM is sent without a header."""
     name = blob.mime_type or "a sound without a type"
     if (blob.data or "").startswith(_RIFF):
@@ -177,13 +177,13 @@ class SampleReader:
         if len(data) < _NAME_BYTES and b"RIFF".startswith(data[:4]):
             self._held = data
             return b""
-        return self._of_file(data) if is_wav(data) else self._passed(data)
+        return self._begin_file(data) if is_wav(data) else self._pass_samples(data)
 
     def close(self) -> bytes:
         """Return the held bytes that turned out to be no header."""
-        return b"" if is_wav(self._held) else self._passed(self._held)
+        return b"" if is_wav(self._held) else self._pass_samples(self._held)
 
-    def _of_file(self, data: bytes) -> bytes:
+    def _begin_file(self, data: bytes) -> bytes:
         file = read_wav(data)
         if file is None:
             self._held = data
@@ -191,9 +191,9 @@ class SampleReader:
         if not file.is_plain:
             raise AnswerError(502, "malformed_response", f"Gemini's sound is not 16-bit mono PCM: {file.form}.")
         self._left = file.size
-        return self._passed(data[file.start :])
+        return self._pass_samples(data[file.start :])
 
-    def _passed(self, data: bytes) -> bytes:
+    def _pass_samples(self, data: bytes) -> bytes:
         passed = data[: self._left]
         self._left -= len(passed)
         return passed

@@ -102,7 +102,7 @@ class ChoiceReader:
         self._run_by_gemini: set[str] = set()
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether its end was told."""
         return self.is_refused or self.said.finish_reason is not None
 
@@ -247,7 +247,7 @@ class ChoiceReader:
         elif kind == "audio" and part.inline_data is not None:
             samples = self._whole is None or audio.wants_samples(self._ledger.context)
             path = f"content.parts[{self.parts.position}].inlineData"
-            self._note([audio.changed(part.inline_data, path, samples)])
+            self._note([audio.note_on_type(part.inline_data, path, samples)])
             events.append(AnswerSound(self.index, part.inline_data))
         else:
             self._take_unplaced(part, events)

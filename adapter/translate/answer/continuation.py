@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from adapter.translate.answer.extras import UNFINISHED, members
-from adapter.translate.answer.parallel_choices import answered, total
+from adapter.translate.answer.parallel_choices import candidates_of, total
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note
 from adapter.wire.base import ABSENT, decoder, encode, present
@@ -37,13 +37,13 @@ _SUPPORTS = "groundingSupports"
 _MERGED = ("citation_metadata", "grounding_attributions", "url_context_metadata", "safety_ratings")
 
 
-def unfinished(response: GenerateContentResponse) -> bool:
+def needs_continuation(response: GenerateContentResponse) -> bool:
     """Return whether Gemini stopped at the limit of one request."""
     return UNFINISHED in [candidate.finish_reason for candidate in response.candidates or ()]
 
 
 class Continuation:
-    """One answer over all its calls: `hear` each event of a call, then ask for the `next_request`.
+    """One answer over all its calls: `feed` it each event of a call, then ask for the `next_request`.
 
     `calls` is how many further calls there may be.
     """
@@ -53,7 +53,7 @@ class Continuation:
         several = config is not None and (config.candidate_count or 1) > 1
         fields = context.options.fields
         known = fields is None or "continuationToken" in fields
-        self.continued = False
+        self.is_continued = False
         self._request = request
         self._limit = config.max_output_tokens if config is not None else None
         self._left = calls if known and not several else 0
@@ -84,17 +84,17 @@ class Continuation:
         self._grounding_before = self._grounding
         self._sent, self._next, self._token = self._next, None, None
         self._left -= 1
-        self.continued = True
+        self.is_continued = True
         return msgspec.structs.replace(self._request, continuation_token=self._sent)
 
-    def hear(self, response: GenerateContentResponse) -> GenerateContentResponse:
+    def feed(self, response: GenerateContentResponse) -> GenerateContentResponse:
         """Return an event of this call, or its whole answer, as part of the answer of all calls."""
         stopped = False
         for candidate in response.candidates or ():
             for part in (candidate.content.parts if candidate.content is not None else None) or ():
                 text = "" if part.text is None or part.thought else part.text
                 self._bytes += len(text) if text.isascii() else len(text.encode())
-                if self.continued:
+                if self.is_continued:
                     self._texts.append(text)
             if candidate.finish_reason is not None:
                 stopped |= candidate.finish_reason == UNFINISHED
@@ -104,16 +104,16 @@ class Continuation:
                 self._grounding = candidate.grounding_metadata
         if response.usage_metadata is not None:
             self._used = response.usage_metadata
-        return self._as_part_of_all(response) if stopped or self.continued else response
+        return self._as_part_of_all(response) if stopped or self.is_continued else response
 
     def _as_part_of_all(self, response: GenerateContentResponse) -> GenerateContentResponse:
-        told = msgspec.structs.replace(response, candidates=[self._as_part(one) for one in answered(response)])
-        if self.continued:
+        told = msgspec.structs.replace(response, candidates=[self._as_part(one) for one in candidates_of(response)])
+        if self.is_continued:
             told.response_id = told.create_time = told.prompt_feedback = None
             told.usage_metadata = self._usage() if response.usage_metadata is not None else None
         return told
 
-    def give_up(self) -> GenerateContentResponse:
+    def end_incomplete(self) -> GenerateContentResponse:
         """Return the end of an answer whose further call failed; it has the token for another try."""
         ended = Candidate(index=0, finish_reason=UNFINISHED, continuation_token=self._sent)
         return GenerateContentResponse(candidates=[ended])
@@ -130,8 +130,8 @@ class Continuation:
                 told.finish_reason = told.finish_message = told.continuation_token = None
             else:
                 told.continuation_token = self._token
-        if self.continued and present(candidate.grounding_metadata):
-            told.grounding_metadata = self._grounding = self._grounded(candidate.grounding_metadata)
+        if self.is_continued and present(candidate.grounding_metadata):
+            told.grounding_metadata = self._grounding = self._append_grounding(candidate.grounding_metadata)
         return told
 
     def _may_go_on(self) -> bool:
@@ -141,7 +141,7 @@ class Continuation:
         enough = self._limit is not None and spent >= self._limit
         return self._left > 0 and not enough and self._token not in (None, self._sent)
 
-    def _grounded(self, raw: msgspec.Raw) -> msgspec.Raw:
+    def _append_grounding(self, raw: msgspec.Raw) -> msgspec.Raw:
         """Append grounding to that of the calls before. What has another shape stays: `citations` reports it."""
         try:
             before, now = (
@@ -154,10 +154,10 @@ class Continuation:
         if now.grounding_supports:
             sources = len(before.grounding_chunks or ())
             supports = decoder(list[msgspec.Raw]).decode(moved[_SUPPORTS])
-            moved[_SUPPORTS] = msgspec.Raw(encode([self._moved(one, sources) for one in supports]))
+            moved[_SUPPORTS] = msgspec.Raw(encode([self._move_support(one, sources) for one in supports]))
         return _together(self._grounding_before, msgspec.Raw(encode(moved)))
 
-    def _moved(self, raw: msgspec.Raw, sources: int) -> msgspec.Raw:
+    def _move_support(self, raw: msgspec.Raw, sources: int) -> msgspec.Raw:
         """Return a support whose sources and segment count from the start of the whole answer."""
         support: GroundingSupport = decoder(GroundingSupport).decode(raw)
         moved = members(raw)

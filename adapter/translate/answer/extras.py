@@ -156,12 +156,12 @@ def _join(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]:
         if key in LISTS and isinstance(item, list) and isinstance(old.get(key), list):
             old[key] = old[key] + item
         else:
-            given_way |= key in old and not _grown(old[key], item)
+            given_way |= key in old and not _includes(old[key], item)
             old[key] = item
     return msgspec.Raw(encode(old)), given_way
 
 
-def _grown(before: Any, later: Any) -> bool:
+def _includes(before: Any, later: Any) -> bool:
     """Return whether a later value includes the one before: it is the same, or a list that goes on with it."""
     both_lists = isinstance(before, list) and isinstance(later, list)
     return bool(before == (later[: len(before)] if both_lists else later))

@@ -59,7 +59,7 @@ def issue(
     kept = carrier(parts) if needs_carrier(parts) else None
     signed = next((part.thought_signature for part in reversed(parts) if is_signed_text(part)), None)
     issued = _by_ids(calls, kept, context)
-    if calls and context.known().keeps_call_ids:
+    if calls and context.known_history().keeps_call_ids:
         return issued, kept, signed
     images = [part for part in parts if kind_of(part) == "image"]
     whole = _record_of_answer(calls, images, kept, signed, context)
@@ -81,7 +81,7 @@ def _by_words(record: Signature, form: bytes, context: Context) -> Issued:
     There is one for each form in which clients keep an answer: many leave images out, or the text beside calls. So an
     answer that looks like another one in such a form makes that one ambiguous.
     """
-    return Issued(context.known().prefix_digest().key_of_next(form), record, by_words=True)
+    return Issued(context.known_history().prefix_digest().key_of_next(form), record, by_words=True)
 
 
 def _record_of_answer(

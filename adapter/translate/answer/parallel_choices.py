@@ -12,7 +12,7 @@ from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, Mod
 _CANDIDATE = re.compile(r"\Acandidates\[\d+\]")
 
 
-def calls_needed(context: Context) -> int:
+def count_calls(context: Context) -> int:
     """Return how many calls give the choices that were asked for."""
     wanted = context.request.n or 1
     return 1 if wanted <= context.capabilities.candidates else wanted
@@ -51,7 +51,7 @@ class Fanout:
         """
         if response.usage_metadata is not None:
             self._usage[call] = response.usage_metadata
-        if candidates := answered(response):
+        if candidates := candidates_of(response):
             self._silent.discard(call)
         whole = msgspec.structs.replace(
             response,
@@ -104,9 +104,9 @@ def total(usages: Sequence[UsageMetadata | None]) -> UsageMetadata | None:
     return whole
 
 
-def answered(response: GenerateContentResponse) -> list[Candidate]:
+def candidates_of(response: GenerateContentResponse) -> list[Candidate]:
     """Return the candidates; a blocked prompt is a filtered candidate, since other calls may have answered."""
-    reason = reply.blocked(response)
+    reason = reply.block_reason(response)
     if reason is None:
         return response.candidates or []
     known = reason if reason in reply.FINISH_REASONS else "SAFETY"

@@ -48,7 +48,7 @@ class AnswerReader(AnswerLedger, eq=False):
         if not response.candidates:
             return [self._read_nothing(response, unknown)]
         choices: list[list[ChoiceEvent]] = []
-        for number, (index, candidate) in enumerate(reply.indexed(response.candidates)):
+        for number, (index, candidate) in enumerate(reply.by_index(response.candidates)):
             content = candidate.content
             parts = (content.parts if content is not None else None) or ()
             choice = ChoiceReader(index, self, ReplayParts([""] * len(parts)), parts)
@@ -64,7 +64,7 @@ class AnswerReader(AnswerLedger, eq=False):
 
     def _read_nothing(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[ChoiceEvent]:
         """Return the events of an answer without a candidate: the prompt was blocked."""
-        if (reason := reply.blocked(response)) is None:
+        if (reason := reply.block_reason(response)) is None:
             raise AnswerError(502, "empty_answer", "Gemini answered without a candidate and without a reason.")
         choice = ChoiceReader(0, self, ReplayParts())
         events = choice.refuse(reason, reply.block_message(response))
@@ -116,10 +116,10 @@ class StreamReader:
         self._has_stages = context.options.leaked_thoughts or (may_be_json and needs_json_tool(context))
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""
         wanted = self.context.request.n or 1
-        return len(self._choices) >= wanted and all(choice.finished for choice in self._choices.values())
+        return len(self._choices) >= wanted and all(choice.is_finished for choice in self._choices.values())
 
     def plain_text(self, response: GenerateContentResponse) -> str | None:
         """Return the text of an event that has nothing else new but usage; it needs no `feed`.
@@ -153,10 +153,10 @@ class StreamReader:
         if unknown:
             self._remember_unknown(unknown, fields)
         events: list[ChoiceEvent] = []
-        if response.prompt_feedback is not None and (reason := reply.blocked(response)) is not None:
+        if response.prompt_feedback is not None and (reason := reply.block_reason(response)) is not None:
             events += self._start(0)
             events += self._choices[0].refuse(reason, response.prompt_feedback.block_reason_message)
-        for index, candidate in reply.indexed(response.candidates or []):
+        for index, candidate in reply.by_index(response.candidates or []):
             if index not in self._choices:
                 events += self._start(index)
             events += self._choices[index].read(candidate)
@@ -169,8 +169,8 @@ class StreamReader:
         choices = self._choices.values()
         if not choices:
             raise AnswerError(502, "empty_answer", "Gemini's stream ended without an answer.")
-        if not all(choice.finished for choice in choices):
-            if not any(choice.finished or choice.has_content for choice in choices):
+        if not all(choice.is_finished for choice in choices):
+            if not any(choice.is_finished or choice.has_content for choice in choices):
                 raise reply.empty_answer()
             raise AnswerError(
                 502, "incomplete_stream", "Gemini's stream ended in the middle of the answer.", retry=True

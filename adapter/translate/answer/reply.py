@@ -119,7 +119,7 @@ MAX_CHOICES = 128
 """The most choices that clients take (openai-node 7.57, `MAX_STREAM_CHOICES`)."""
 
 
-def indexed(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
+def by_index(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
     """Return candidates by index, lowest first. Vertex AI leaves out an index of 0, older models all of them.
 
     Raises `AnswerError` for an index that cannot be one.
@@ -163,9 +163,9 @@ def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> st
     if not present(call.args):
         return "" if declared.kind == "custom" else "{}"
     if declared.kind == "custom":
-        return _input_of(loaded(call.args))
+        return _input_of(load_arguments(call.args))
     if context.options.schema == "openapi" and present(declared.parameters):
-        restored = encode(schema_openapi.restore(loaded(call.args), declared.parameters)).decode()
+        restored = encode(schema_openapi.restore(load_arguments(call.args), declared.parameters)).decode()
         return with_whole_numbers(restored, declared.parameters)
     text = msgspec.json.format(bytes(call.args), indent=-1).decode()
     if present(declared.parameters):
@@ -173,7 +173,7 @@ def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> st
     return text if text.startswith("{") else read_arguments(text).text
 
 
-def loaded(args: msgspec.Raw) -> Any:
+def load_arguments(args: msgspec.Raw) -> Any:
     """Return the value of a call's arguments. Raises `AnswerError` for what no decoder takes, such as 1e999."""
     try:
         return orjson.loads(bytes(args))
@@ -222,7 +222,7 @@ def empty_answer() -> AnswerError:
     return AnswerError(502, "empty_answer", "Gemini answered with nothing in it.", retry=True)
 
 
-def blocked(response: GenerateContentResponse) -> str | None:
+def block_reason(response: GenerateContentResponse) -> str | None:
     """Return why the prompt was blocked: a block reason and no candidates (HTTP 200)."""
     feedback = response.prompt_feedback
     if feedback is None or (feedback.block_reason or "") in UNSPECIFIED or response.candidates:
@@ -237,7 +237,7 @@ def block_message(response: GenerateContentResponse) -> str | None:
 
 def check_block(response: GenerateContentResponse) -> None:
     """Raise `AnswerError` for a blocked prompt."""
-    if (reason := blocked(response)) is not None:
+    if (reason := block_reason(response)) is not None:
         raise policy_error(reason, block_message(response))
 
 

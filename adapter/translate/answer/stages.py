@@ -27,7 +27,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate.answer.reply import loaded
+from adapter.translate.answer.reply import load_arguments
 from adapter.translate.core.context import Context
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
@@ -180,11 +180,11 @@ class CallAssembly:
             if not call.will_continue and not call.partial_args:
                 return [*whole, (part, call)]
             self._open = part, call
-            self._args = loaded(call.args) if present(call.args) else {}
+            self._args = load_arguments(call.args) if present(call.args) else {}
             self._given = bool(self._args)
         elif self._open is None:
             if call.partial_args or present(call.args):
-                raise _malformed("arguments came before the name of their function")
+                raise _malformed_call("arguments came before the name of their function")
             return []
         elif part.thought_signature:
             first, named = self._open
@@ -225,7 +225,7 @@ def steps_of(path: str) -> list[str | int]:
         steps.append(name or (int(index) if index else _ESCAPED.sub(r"\1", quoted)))
         at = found.end()
     if not steps or at != len(path):
-        raise _malformed(f"{path!r} is not a path")
+        raise _malformed_call(f"{path!r} is not a path")
     return steps
 
 
@@ -238,7 +238,7 @@ def _child(target: Any, step: str | int, default: Any) -> Any:
         if target[step] is None:
             target[step] = default
         return target[step]
-    raise _malformed(f"{step!r} does not fit what came before")
+    raise _malformed_call(f"{step!r} does not fit what came before")
 
 
 def _value(piece: PartialArg) -> str | float | bool | None:
@@ -246,6 +246,6 @@ def _value(piece: PartialArg) -> str | float | bool | None:
     return next((value for value in values if value is not None), None)
 
 
-def _malformed(reason: str) -> AnswerError:
+def _malformed_call(reason: str) -> AnswerError:
     message = f"Gemini streamed a function call in pieces that do not fit: {reason}."
     return AnswerError(502, "malformed_function_call", message)

@@ -76,9 +76,9 @@ class ChatStream:
         self.plain_text = self._reader.plain_text
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""
-        return self._reader.finished
+        return self._reader.is_finished
 
     def note_continuation(self) -> None:
         """Note that a further call of Gemini goes on with the answer."""

@@ -35,7 +35,7 @@ class JsonKey:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, JsonKey) and (self._raw is other._raw or self._raw == other._raw)
 
-    def own(self) -> msgspec.Raw:
+    def copy(self) -> msgspec.Raw:
         """Return the JSON as a text of its own: a part of a body would keep all of it in memory with the key."""
         self._raw = self._raw.copy()
         return self._raw

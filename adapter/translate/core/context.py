@@ -65,7 +65,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     earlier: EarlierTurns | None = None
     cut: int = 0
 
-    def known(self) -> History:
+    def known_history(self) -> History:
         """Return the history with the records that were looked up; without a look-up it has none."""
         return self.history if self.history is not None else History(self.request)
 

@@ -120,7 +120,7 @@ _STANDARD = str.maketrans("-_", "+/")
 
 def _failure_of(answer: GenerateContentResponse) -> AnswerError:
     """Return the error for an answer without an image."""
-    block = reply.blocked(answer)
+    block = reply.block_reason(answer)
     if block is not None:
         return AnswerError(400, _BLOCKED, f"{reply.block_message(answer) or 'Gemini blocked the prompt.'} ({block})")
     candidates = answer.candidates or []

@@ -50,8 +50,8 @@ class _Part(msgspec.Struct, gc=False):
     result_: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="function_response")
 
     @property
-    def unsigned(self) -> _NativeCall | None:
-        """Its call, if that has no signature."""
+    def unsigned_call(self) -> _NativeCall | None:
+        """The part's call, if it has no signature."""
         return None if self.signature or self.signature_ else self.call or self.call_
 
     @property
@@ -258,7 +258,7 @@ def _calls(body: bytes, content: _Content, at: int, index: int) -> Iterator[Unsi
     for number, raw in enumerate(_items(content.parts)):
         text = bytes(raw)
         at = body.index(text, at)
-        call = decoder(_Part).decode(raw).unsigned
+        call = decoder(_Part).decode(raw).unsigned_call
         if call is not None:
             digest = call_digest(call.name, call.arguments)
             yield UnsignedCall(call.id or "", digest, f"contents[{index}].parts[{number}]", at + 1, index)

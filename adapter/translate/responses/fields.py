@@ -321,7 +321,7 @@ def to_chat(
     conversation.carry_code()
     declared = [("tools", request.tools)] if present(request.tools) else []
     inside = (*earlier.tools, *conversation.tools)
-    box = responses_tools.read([*declared, *inside], responses_tools.kinds_allowed(request.tool_choice))
+    box = responses_tools.read([*declared, *inside], responses_tools.allowed_kinds(request.tool_choice))
     asked = Asked(request, box)
     fields: dict[str, Any] = {"stream_options": StreamOptions(include_usage=True)}
     paths = {**conversation.paths, **box.paths}

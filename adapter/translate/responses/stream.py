@@ -102,9 +102,9 @@ class ResponseStream:
         return self._reader.notes if self._has_begun else []
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Return whether the answer has its finish reason: what comes after can only be usage."""
-        return self._has_begun and self._reader.finished
+        return self._has_begun and self._reader.is_finished
 
     def take_issued(self) -> list[Issued]:
         """Return the signatures since the last call."""

@@ -92,7 +92,7 @@ class Toolset:
 def read(fields: Iterable[tuple[str, msgspec.Raw]], allowed: frozenset[str] | None = None) -> Toolset:
     """Read all tools of a request: its own, and those declared inside its conversation. Raises `Rejected`.
 
-    `allowed` is what `kinds_allowed` says of the tool choice.
+    `allowed` is what `allowed_kinds` says of the tool choice.
     """
     declared = [_convert_once(field, JsonKey(raw), allowed) for field, raw in fields]
     if len(declared) == 1:
@@ -108,7 +108,7 @@ _ECHOED: ByteCache[JsonKey, msgspec.Raw] = ByteCache(MAX_CACHES, MAX_CACHED)
 
 
 def _convert_once(field: str, key: JsonKey, allowed: frozenset[str] | None) -> Toolset:
-    return _CONVERTED.get((field, key, allowed), key.size_bytes, lambda: _convert(field, key.own(), allowed))
+    return _CONVERTED.get((field, key, allowed), key.size_bytes, lambda: _convert(field, key.copy(), allowed))
 
 
 def _convert(field: str, raw: msgspec.Raw, allowed: frozenset[str] | None) -> Toolset:
@@ -160,7 +160,7 @@ def _kind(type_: str) -> str:
     return type_ if type_ in ("code_interpreter", "file_search", "image_generation", *GOOGLES) else "function"
 
 
-def kinds_allowed(value: str | ResponsesToolChoice | None) -> frozenset[str] | None:
+def allowed_kinds(value: str | ResponsesToolChoice | None) -> frozenset[str] | None:
     """Return the kinds of tools that a choice allows; None: every kind. Gemini's mode limits the functions."""
     if isinstance(value, ResponsesToolChoice) and value.type == "allowed_tools":
         return frozenset(_kind(chosen.type) for chosen in value.tools or ())
@@ -330,7 +330,7 @@ _KNOWN = {*_ADD, *_WITHOUT, *SPECIAL}
 def repeat_tools(raw: msgspec.Raw) -> msgspec.Raw:
     """Return the tools as the answer repeats them: those that OpenAI has, with every key that it requires."""
     key = JsonKey(raw)
-    return _ECHOED.get(key, key.size_bytes, lambda: _read_echo(key.own()))
+    return _ECHOED.get(key, key.size_bytes, lambda: _read_echo(key.copy()))
 
 
 def _read_echo(raw: msgspec.Raw) -> msgspec.Raw:

@@ -32,8 +32,8 @@ class EarlierAnswers(NamedTuple):
     keeps_call_ids: bool = True
     size_bytes: int = 0
 
-    def extended(self, end: int, digest: PrefixDigest, answers: Sequence[EarlierAnswer]) -> "EarlierAnswers":
-        """Return the same for more messages; `answers` are those that came in addition."""
+    def extend(self, end: int, digest: PrefixDigest, answers: Sequence[EarlierAnswer]) -> "EarlierAnswers":
+        """Return these records together with those of the next messages, up to `end`; `answers` are the new ones."""
         found = [one for answer in answers for one in answer.found]
         records = [one.record for one in (*found, *[answer.whole for answer in answers]) if one is not None]
         return EarlierAnswers(

@@ -102,7 +102,7 @@ class History:
             for index, answer in self._answers.items()
             if index < self._cut
         ]
-        return earlier.extended(self._cut, self._digest_at_cut, added)
+        return earlier.extend(self._cut, self._digest_at_cut, added)
 
     def answer(self, index: int) -> KnownAnswer:
         """Return the answer at this index, with its records."""

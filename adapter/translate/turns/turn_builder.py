@@ -71,7 +71,7 @@ class Turns:
 
     def __init__(self, context: Context, earlier: EarlierTurns | None = None) -> None:
         self.context = context
-        self.history = context.known()
+        self.history = context.known_history()
         self.contents: list[Turn] = []
         self.system: list[Part] = []
         self.calls: list[HistoryCall] = []

@@ -42,7 +42,7 @@ def test_frames_are_the_chunks_of_the_stream_machine(events, leaking):
         if continued:
             machine.note_continuation()
         chunks = machine.feed(response, unknown)
-        frames = answered.feed(Reply(response, unknown, continued=continued))
+        frames = answered.feed(Reply(response, unknown, is_continued=continued))
         assert ([frames] if type(frames) is bytes else frames) == [event(chunk) for chunk in chunks]
     assert answered.machine.notes == machine.notes
 

@@ -155,7 +155,7 @@ async def test_every_stream_tells_proxies_to_pass_it_on_as_it_comes(where):
 class Heard:
     """Writes each event as it is; `log` has what was done, in its order."""
 
-    finished = False
+    is_finished = False
 
     def __init__(self, log):
         self._log = log

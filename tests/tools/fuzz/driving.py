@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from adapter.server.pipeline.errors import failure_of, malformed
+from adapter.server.pipeline.errors import failure_of, to_malformed
 from adapter.server.pipeline.planner import plan_for
 from adapter.server.pipeline.service import DECODING_ERRORS
 from adapter.settings import Settings, catalogue, options
@@ -66,7 +66,7 @@ def _translated(body: bytes) -> None:
     try:
         decoded = decode(body, ChatCompletionRequest)
     except DECODING_ERRORS as error:
-        _check_refusal(malformed(error))
+        _check_refusal(to_malformed(error))
         return
     try:
         found = plan_for(*decoded, NAMES, OPTIONS)

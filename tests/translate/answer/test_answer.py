@@ -275,7 +275,7 @@ class TestCandidates:
     )
     def test_an_index_that_is_left_out_is_the_lowest_that_is_free(self, given, expected):
         candidates = [Candidate(index=index) for index in given]
-        assert [index for index, _ in reply.indexed(candidates)] == expected
+        assert [index for index, _ in reply.by_index(candidates)] == expected
 
     @pytest.mark.parametrize("given", [[-1], [128], [0, 0]])
     def test_an_index_that_cannot_be_one_is_an_error(self, given):
@@ -292,12 +292,12 @@ class TestCandidates:
 
 def test_a_silent_chunk_keeps_the_connection_alive_and_does_not_change_the_answer():
     machine = ChatStream(context(), STAMP)
-    assert not machine.finished
+    assert not machine.is_finished
     silent = machine.empty_chunk()
     assert (silent.model, silent.choices[0].delta.role) == ("asked", None)
     chunks = machine.feed(*read(answer({"text": "a"}))) + machine.close()
     assert {chunk.model for chunk in chunks} == {"asked"}
-    assert machine.finished
+    assert machine.is_finished
 
 
 def test_a_part_of_no_known_kind_is_empty():

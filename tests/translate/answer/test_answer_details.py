@@ -200,7 +200,7 @@ class TestAudio:
 
     def test_a_type_without_a_rate_is_24_khz(self):
         assert audio.rate_of("audio/pcm") == audio.DEFAULT_RATE
-        assert "without a type" in audio.changed(Blob(), "p", samples=False).reason
+        assert "without a type" in audio.note_on_type(Blob(), "p", samples=False).reason
 
 
 class TestExtras:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate.answer.completion import from_gemini
-from adapter.translate.answer.parallel_choices import Fanout, calls_needed
+from adapter.translate.answer.parallel_choices import Fanout, count_calls
 from adapter.translate.answer.stream import ChatStream
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context
@@ -38,9 +38,9 @@ ANSWER = (
 
 
 def test_one_call_is_enough_where_the_model_gives_several_candidates():
-    assert calls_needed(context(None, 1)) == 1
-    assert calls_needed(context(4, 8)) == 1
-    assert calls_needed(context(4, 1)) == 4
+    assert count_calls(context(None, 1)) == 1
+    assert count_calls(context(4, 8)) == 1
+    assert count_calls(context(4, 1)) == 4
 
 
 def test_whole_answers_join_with_their_own_indexes_and_the_sum_of_their_usage():

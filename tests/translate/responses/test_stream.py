@@ -152,7 +152,7 @@ def test_a_stream_starts_once():
     assert [event.type for event in machine.start()] == ["response.created", "response.in_progress"]
     assert machine.start() == []
     assert next(event.type for event in machine.feed(*read(make_answer({"text": "a"})))) == "response.output_item.added"
-    assert machine.finished
+    assert machine.is_finished
 
 
 def test_an_event_does_not_change_after_it_was_made():
