@@ -41,9 +41,9 @@ class Banner(NamedTuple):
         if self.has_page:
             rows.append(("Page", f"{self.url}/{self._token()}"))
         head = f"{click.style('adapter', bold=True)} {__version__}: {self._what_answers()}"
-        told = [f"  {click.style(f'{label:<9}', dim=True)} {text}" for label, text in rows]
+        details = [f"  {click.style(f'{label:<9}', dim=True)} {text}" for label, text in rows]
         warned = [f"{click.style('!', fg='yellow', bold=True)} {text}" for text in self.warnings()]
-        return [head, "", *told, "", *self._trial(), "", *warned]
+        return [head, "", *details, "", *self._trial(), "", *warned]
 
     def warnings(self) -> list[str]:
         """Return warnings for the operator, which matter before the first request."""

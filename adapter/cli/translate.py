@@ -48,8 +48,8 @@ def _show_one(dry_run: DryRun, text: bytes) -> bool:
     try:
         shown = dry_run.whole(text)
     except TABLE as error:
-        told = failure_of(error, "").body.error
-        sentence = f"{told.param}: {told.message}" if told.param else told.message
+        predicted = failure_of(error, "").body.error
+        sentence = f"{predicted.param}: {predicted.message}" if predicted.param else predicted.message
         page = "codes.md" if isinstance(error, Rejected | StrictLoss) else "commands.md#adapter-translate"
         raise DocumentedError(sentence, page) from None
     click.echo(msgspec.json.format(encode(shown), indent=2))

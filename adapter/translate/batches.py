@@ -216,16 +216,19 @@ def add_usage(total: BatchUsage, body: bytes) -> BatchUsage:
     usage = msgspec.json.decode(body, type=_Answer).usage
     if usage is None:
         return total
-    heard, said = usage.prompt_tokens or usage.input_tokens, usage.completion_tokens or usage.output_tokens
+    input_tokens, output_tokens = (
+        usage.prompt_tokens or usage.input_tokens,
+        usage.completion_tokens or usage.output_tokens,
+    )
     read = usage.prompt_tokens_details or usage.input_tokens_details or _Details()
     thought = usage.completion_tokens_details or usage.output_tokens_details or _Details()
     cached, reasoning = total.input_tokens_details.cached_tokens, total.output_tokens_details.reasoning_tokens
     return BatchUsage(
-        input_tokens=total.input_tokens + heard,
+        input_tokens=total.input_tokens + input_tokens,
         input_tokens_details=BatchInputTokensDetails(cached_tokens=cached + read.cached_tokens),
-        output_tokens=total.output_tokens + said,
+        output_tokens=total.output_tokens + output_tokens,
         output_tokens_details=BatchOutputTokensDetails(reasoning_tokens=reasoning + thought.reasoning_tokens),
-        total_tokens=total.total_tokens + (usage.total_tokens or heard + said),
+        total_tokens=total.total_tokens + (usage.total_tokens or input_tokens + output_tokens),
     )
 
 

@@ -23,9 +23,9 @@ class BatchJobs:
 
     async def create(self, model: str, method: str, display_name: str, file_name: str, caller: Caller) -> BatchJob:
         """Begin a job for the rows of an uploaded file."""
-        told = NewBatchJob(display_name=display_name, input_config=BatchInput(file_name=file_name))
+        job = NewBatchJob(display_name=display_name, input_config=BatchInput(file_name=file_name))
         path = f"{model_path(model, self._upstream.settings.models)}:{method}"
-        body = encode(CreateBatchJobRequest(batch=told))
+        body = encode(CreateBatchJobRequest(batch=job))
         asked = Forwarded(verb="POST", path=path, body=body, method=method, model=model)
         return await self._upstream.ask(asked, BatchJob, caller)
 

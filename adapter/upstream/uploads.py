@@ -91,14 +91,14 @@ class FileUploads:
 
     async def _start(self, name: str, mime_type: str, size: int, caller: Caller) -> str:
         """Begin; return the query of the address where the bytes go. Its host is always this upstream's."""
-        told = StartUploadRequest(file=NewFileMetadata(name=name, mime_type=mime_type, size_bytes=str(size)))
+        request = StartUploadRequest(file=NewFileMetadata(name=name, mime_type=mime_type, size_bytes=str(size)))
         headers = {
             f"{_HEADER}protocol": "resumable",
             f"{_HEADER}command": "start",
             f"{_HEADER}header-content-length": str(size),
             f"{_HEADER}header-content-type": mime_type,
         }
-        response = await self._ask("files", "startUpload", encode(told), headers, caller)
+        response = await self._ask("files", "startUpload", encode(request), headers, caller)
         address = urlsplit(response.headers.get(f"{_HEADER}url", "")).query
         await response.aclose()
         if not address:

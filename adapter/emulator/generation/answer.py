@@ -35,12 +35,12 @@ def answer_text(request: Request) -> str:
     config = generation_config(request)
     if "responseSchema" in config:
         schema = to_json_schema(config["responseSchema"])
-    said = hints(task(request["contents"]))
+    mentioned = hints(task(request["contents"]))
     if mime == "text/x.enum" and schema is not None:
-        return str(sample(schema, said))
+        return str(sample(schema, mentioned))
     if mime != "application/json":
         return plain_answer(request)
-    value = {"answer": plain_answer(request)} if schema is None else sample(schema, said)
+    value = {"answer": plain_answer(request)} if schema is None else sample(schema, mentioned)
     return dumps(value)
 
 

@@ -110,8 +110,8 @@ NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 def named_in_part(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
     """Return the function of whose name the text has most words; the first declared wins a tie."""
-    said = singular(content_words(" ".join(OWN_WORD.findall(text))))
-    return best_by([len(said & name_words(function["name"])) for function in functions], functions)
+    words = singular(content_words(" ".join(OWN_WORD.findall(text))))
+    return best_by([len(words & name_words(function["name"])) for function in functions], functions)
 
 
 def name_words(name: str) -> set[str]:
@@ -126,8 +126,8 @@ def singular(words: set[str]) -> set[str]:
 
 def best_described(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
     """Return the function whose description shares most words with the text; the first declared wins a tie."""
-    said = content_words(text)
-    return best_by([len(said & content_words(function.get("description", ""))) for function in functions], functions)
+    words = content_words(text)
+    return best_by([len(words & content_words(function.get("description", ""))) for function in functions], functions)
 
 
 def best_by(scores: list[int], functions: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -141,21 +141,21 @@ def content_words(text: str) -> set[str]:
     return {word for word in re.findall(r"[^\W\d_]{4,}", text.lower()) if word not in COMMON_WORDS}
 
 
-def with_arguments(functions: list[dict[str, Any]], said: Hints, offset: int) -> list[PlannedCall]:
+def with_arguments(functions: list[dict[str, Any]], mentioned: Hints, offset: int) -> list[PlannedCall]:
     """Give each call arguments; calls of one function differ where the schema allows it."""
     seen: Counter[str] = Counter()
     planned = []
     for function in functions:
         name = function["name"]
-        planned.append(PlannedCall(name, arguments(function, said, offset + seen[name])))
+        planned.append(PlannedCall(name, arguments(function, mentioned, offset + seen[name])))
         seen[name] += 1
     return planned
 
 
-def arguments(function: dict[str, Any], said: Hints, variant: int) -> dict[str, Any]:
+def arguments(function: dict[str, Any], mentioned: Hints, variant: int) -> dict[str, Any]:
     """Return an object that validates against the function's parameters."""
     schema = function.get("parametersJsonSchema")
     if schema is None:
         schema = to_json_schema(function.get("parameters", {"type": "OBJECT"}))
-    value = sample(schema, said, variant)
+    value = sample(schema, mentioned, variant)
     return value if isinstance(value, dict) else {}

@@ -71,8 +71,8 @@ def _answer(question: dict[str, Any], about: str) -> dict[str, Any]:
 
 def _sureness(instructions: str, about: str) -> float:
     """Return a high probability if the evidence has a longer word of the question, else a low one."""
-    said = set(WORD.findall(about.lower()))
-    if said & set(WORD.findall(instructions.lower())):
+    words = set(WORD.findall(about.lower()))
+    if words & set(WORD.findall(instructions.lower())):
         return min(MOST, round(0.9 + _chance(instructions, about) / 10, 4))
     return max(LEAST, round(_chance(instructions, about) / 10, 4))
 

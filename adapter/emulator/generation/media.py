@@ -77,11 +77,11 @@ def riff(name: bytes, data: bytes) -> bytes:
 
 def speech(text: str) -> bytes:
     """Return 16-bit PCM: a 20 ms tone per byte, at most ten seconds; each tone's first sample is its byte."""
-    said = text.encode("utf-8", "surrogatepass") or b" "
-    step = max(1, min(BYTE_SAMPLES, LONGEST // len(said)))
-    pitch = 220 + zlib.crc32(said) % 220
+    data = text.encode("utf-8", "surrogatepass") or b" "
+    step = max(1, min(BYTE_SAMPLES, LONGEST // len(data)))
+    pitch = 220 + zlib.crc32(data) % 220
     tone = [round(8_000 * math.sin(2 * math.pi * pitch * n / SAMPLE_RATE)) for n in range(1, step)]
-    return b"".join(struct.pack(f"<{step}h", MARK + byte, *tone) for byte in said)
+    return b"".join(struct.pack(f"<{step}h", MARK + byte, *tone) for byte in data)
 
 
 class Speech(NamedTuple):
@@ -110,20 +110,20 @@ def decode_speech(mime: str, data: bytes) -> Speech | None:
         return None
     samples = struct.unpack(f"<{len(data) // 2}h", data[: len(data) // 2 * 2])
     places = [place for place, sample in enumerate(samples) if is_mark(sample)]
-    said = bytes(samples[place] - MARK for place in places)
+    encoded_text = bytes(samples[place] - MARK for place in places)
     starts = [place / SAMPLE_RATE for place in places]
-    return Speech(said.decode("utf-8", "replace"), starts, len(samples) / SAMPLE_RATE)
+    return Speech(encoded_text.decode("utf-8", "replace"), starts, len(samples) / SAMPLE_RATE)
 
 
 def timed_words(sound: Speech) -> list[dict[str, str]]:
     """List the words of a speech with the times between which each is said."""
-    said = sound.text.encode()
-    times = [*sound.starts, *([sound.end] * (len(said) + 1 - len(sound.starts)))]
+    data = sound.text.encode()
+    times = [*sound.starts, *([sound.end] * (len(data) + 1 - len(sound.starts)))]
     return [
         {
             "word": found[0].decode(),
             "startOffset": f"{times[found.start()]:.3f}s",
             "endOffset": f"{times[found.end()]:.3f}s",
         }
-        for found in re.finditer(rb"\S+", said)
+        for found in re.finditer(rb"\S+", data)
     ]

@@ -73,10 +73,10 @@ def respond(request: Request, model: Model, settings: EmulatorSettings) -> Emula
     count = generation_config(request).get("candidateCount", 1)
     candidates = [candidate(request, model, settings, seed, number) for number in range(count)]
     limited = [limit(found, request, model, thoughts) for found in candidates]
-    kept = limited[0][1]
+    first = limited[0][1]
     return EmulatedReply(
         candidates=[found for found, _ in limited],
-        usage=Usage(request, model, kept),
+        usage=Usage(request, model, first),
         model=model,
         id=response_id(seed, settings),
     )
@@ -155,16 +155,16 @@ def transcription(request: Request) -> list[Part]:
 def transcribe(part: Part, config: dict[str, Any]) -> dict[str, Any]:
     """Transcribe one sound, with words and speaker if they were asked for."""
     blob = part.get("inlineData", {})
-    heard = decode_speech(blob.get("mimeType", ""), blob.get("data", b""))
-    if heard is None:
+    sound = decode_speech(blob.get("mimeType", ""), blob.get("data", b""))
+    if sound is None:
         return {"text": f"A sound: {describe(part)}."}
-    found: dict[str, Any] = {"text": heard.text}
+    found: dict[str, Any] = {"text": sound.text}
     if config.get("languageCodes"):
         found["languageCode"] = config["languageCodes"][0]
     if config.get("diarization"):
         found["speakerLabel"] = "spk_1"
     if config.get("wordTimestamp"):
-        found["words"] = timed_words(heard)
+        found["words"] = timed_words(sound)
     return found
 
 
@@ -221,14 +221,14 @@ def limit(found: Candidate, request: Request, model: Model, thoughts: int) -> tu
 
 def cut_text(parts: list[Part], tokens: int) -> list[Part]:
     """Cut parts after so many tokens. A call that does not fit is lost; text that was cut is not signed."""
-    kept = []
+    result = []
     for part in parts:
         if part.get("thought"):
-            kept.append(part)
+            result.append(part)
         elif "text" in part:
             text = part["text"].encode()[: tokens * BYTES_PER_TOKEN].decode(errors="ignore")
-            kept.append({"text": text})
-    return kept
+            result.append({"text": text})
+    return result
 
 
 def logprobs(request: Request, parts: list[Part]) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class Tally:
                 kind = modality(part["inlineData"]["mimeType"])
                 self.made[kind] = self.made.get(kind, 0) + made_units(part["inlineData"]["data"], kind, self.model)
             elif not part.get("thought"):
-                said = part.get("text", "") + part.get("audioTranscription", {}).get("text", "")
-                self.text_bytes += len(said.encode())
+                text = part.get("text", "") + part.get("audioTranscription", {}).get("text", "")
+                self.text_bytes += len(text.encode())
                 self.structures += structure_tokens(part)
 
     def counts(self) -> dict[str, int]:

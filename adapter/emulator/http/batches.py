@@ -71,7 +71,7 @@ class EmulatedJob:
     def resource(self, *, is_listed: bool = False) -> dict[str, Any]:
         """Return it as an operation. Lists leave answers out (google-gemini/cookbook, 2026-08)."""
         kind = "GenerateContentBatch" if self.method == "generateContent" else "EmbedContentBatch"
-        told: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "@type": f"type.googleapis.com/google.ai.generativelanguage.v1main.{kind}",
             "model": f"models/{self.model.name}",
             "displayName": self.display_name,
@@ -87,13 +87,13 @@ class EmulatedJob:
             },
             "inputConfig": self.source,
         }
-        operation: dict[str, Any] = {"name": self.name, "metadata": told}
+        operation: dict[str, Any] = {"name": self.name, "metadata": metadata}
         if self.state in _ENDED:
-            told["endTime"] = timestamp(self.ended)
+            metadata["endTime"] = timestamp(self.ended)
             operation["done"] = True
         if self.output and not (is_listed and "responsesFile" not in self.output):
-            told["output"] = self.output
-            operation["response"] = {"@type": told["@type"], **self.output}
+            metadata["output"] = self.output
+            operation["response"] = {"@type": metadata["@type"], **self.output}
         if self.state == "FAILED":
             operation["error"] = {"code": 3, "message": "The input file cannot be read."}
         return operation
@@ -268,12 +268,16 @@ def _to_openai(answer: dict[str, Any], job: EmulatedJob) -> dict[str, Any]:
     usage = answer.get("usageMetadata", {})
     parts = [part for one in answer.get("candidates", []) for part in one.get("content", {}).get("parts", [])]
     text = "".join(part.get("text", "") for part in parts if not part.get("thought"))
-    said, heard = usage.get("candidatesTokenCount", 0), usage.get("promptTokenCount", 0)
+    output_tokens, input_tokens = usage.get("candidatesTokenCount", 0), usage.get("promptTokenCount", 0)
     return {
         "object": "chat.completion",
         "model": job.model.name,
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-        "usage": {"promptTokens": heard, "completionTokens": said, "totalTokens": usage.get("totalTokenCount", 0)},
+        "usage": {
+            "promptTokens": input_tokens,
+            "completionTokens": output_tokens,
+            "totalTokens": usage.get("totalTokenCount", 0),
+        },
     }
 
 

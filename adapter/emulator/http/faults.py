@@ -69,11 +69,11 @@ def finishing(reason: str, message: str = "", *, keep: bool = False) -> Callable
     """Return the fault that ends half of an answer with a reason, without content unless `keep`."""
 
     def reshape(chunks: Chunks) -> Chunks:
-        kept = [without_finish(chunk) for chunk in chunks[: len(chunks) // 2]]
+        first_half = [without_finish(chunk) for chunk in chunks[: len(chunks) // 2]]
         last = chunks[-1]
         candidate: dict[str, Any] = {"content": last["candidates"][0]["content"]} if keep else {}
         candidate |= {"finishReason": reason, "index": 0} | ({"finishMessage": message} if message else {})
-        return [*kept, last | {"candidates": [candidate]}]
+        return [*first_half, last | {"candidates": [candidate]}]
 
     return reshape
 
@@ -94,8 +94,10 @@ def block_prompt(reason: str) -> Callable[[Chunks], Chunks]:
         usage = chunks[-1]["usageMetadata"]
         prompt = usage.get("promptTokenCount", 0)
         counted = {"promptTokenCount": prompt, "totalTokenCount": prompt}
-        kept = {name: value for name, value in chunks[-1].items() if name not in ("candidates", "usageMetadata")}
-        return [{"promptFeedback": {"blockReason": reason}, "usageMetadata": counted} | kept]
+        other_fields = {
+            name: value for name, value in chunks[-1].items() if name not in ("candidates", "usageMetadata")
+        }
+        return [{"promptFeedback": {"blockReason": reason}, "usageMetadata": counted} | other_fields]
 
     return reshape
 
@@ -168,9 +170,9 @@ def tail_event(frames: Frames) -> Iterator[bytes]:
 
 def cut_event(frames: Frames) -> Iterator[bytes]:
     """Yield half of the frames, and half of the next one."""
-    kept = half(frames)
-    yield from kept
-    cut = frames[min(len(kept), len(frames) - 1)]
+    first_half = half(frames)
+    yield from first_half
+    cut = frames[min(len(first_half), len(frames) - 1)]
     yield cut[: len(cut) // 2]
 
 

@@ -88,17 +88,17 @@ class Files:
         self._keys: dict[str, str] = {}
         self._uploads: dict[str, Upload] = {}
 
-    def begin(self, told: dict[str, Any], mime_type: str, key: str = "") -> str:
+    def begin(self, metadata: dict[str, Any], mime_type: str, key: str = "") -> str:
         """Begin an upload; return its id."""
-        name = told.get("name") or f"files/{secrets.token_hex(6)}"
+        name = metadata.get("name") or f"files/{secrets.token_hex(6)}"
         if not _NAME.fullmatch(name):
             raise invalid("The file name may hold lowercase letters, digits and dashes, 40 at most.")
         self._forget_expired()
         if name in self._files:
             raise Refusal(409, f"File {name} already exists.")
         upload_id = secrets.token_hex(16)
-        type_ = told.get("mimeType") or mime_type or "application/octet-stream"
-        self._uploads[upload_id] = Upload(name, told, type_, key)
+        type_ = metadata.get("mimeType") or mime_type or "application/octet-stream"
+        self._uploads[upload_id] = Upload(name, metadata, type_, key)
         return upload_id
 
     def receive(self, upload_id: str, offset: int, data: bytes, *, last: bool) -> dict[str, Any] | None:
@@ -258,9 +258,9 @@ class FileEndpoints:
 
     async def _start(self, request: Request) -> Response:
         self._authorise(request)
-        told = await request.json() if await request.body() else {}
+        metadata = await request.json() if await request.body() else {}
         mime_type = request.headers.get("x-goog-upload-header-content-type", "")
-        file = {camel(name): value for name, value in (told.get("file") or {}).items()}
+        file = {camel(name): value for name, value in (metadata.get("file") or {}).items()}
         upload_id = self._files.begin(file, mime_type, key_of(request))
         url = request.url.include_query_params(upload_id=upload_id)
         return Response(headers={"x-goog-upload-status": "active", "x-goog-upload-url": str(url)})

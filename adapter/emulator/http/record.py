@@ -19,8 +19,8 @@ class Record:
     def request(self, method: str, model: str, query: dict[str, str], body: Any, size: int) -> None:
         """Record a request that named a model and could be read."""
         self.counts["requests"] += 1
-        kept = body if size <= LARGEST_KEPT else f"{size} bytes"
-        self.requests.append({"method": method, "model": model, "query": query, "body": kept})
+        shown = body if size <= LARGEST_KEPT else f"{size} bytes"
+        self.requests.append({"method": method, "model": model, "query": query, "body": shown})
 
     def count_signatures(self, report: SignatureReport) -> None:
         """Count the signatures of a request that passed."""

@@ -27,15 +27,15 @@ def whole(reply: EmulatedReply) -> dict[str, Any]:
         | found.extra
         for index, found in enumerate(reply.candidates)
     ]
-    said = [part for found in reply.candidates for part in found.parts]
-    return envelope(reply, candidates, Tally(reply.model, said))
+    parts = [part for found in reply.candidates for part in found.parts]
+    return envelope(reply, candidates, Tally(reply.model, parts))
 
 
-def envelope(reply: EmulatedReply, candidates: list[dict[str, Any]], said: Tally) -> dict[str, Any]:
+def envelope(reply: EmulatedReply, candidates: list[dict[str, Any]], tally: Tally) -> dict[str, Any]:
     """Return a response: candidates, their tokens so far, and the model."""
     return {
         "candidates": candidates,
-        "usageMetadata": reply.usage.metadata(said.counts()),
+        "usageMetadata": reply.usage.metadata(tally.counts()),
         "modelVersion": reply.model.version,
         "responseId": reply.id,
     }
@@ -56,15 +56,15 @@ def plain(part: Part) -> Part:
 
 def chunks(reply: EmulatedReply) -> Iterator[dict[str, Any]]:
     """Yield the responses of `streamGenerateContent`, made one at a time."""
-    said = Tally(reply.model)
+    tally = Tally(reply.model)
     for index, found in enumerate(reply.candidates):
         for parts, last in steps(found, late=reply.late_signatures):
-            said.add(parts)
+            tally.add(parts)
             candidate: dict[str, Any] = {"content": content(parts)}
             if last:
                 candidate |= {"finishReason": found.finish}
             candidate["index"] = index
-            yield envelope(reply, [candidate | (found.extra if last else {})], said)
+            yield envelope(reply, [candidate | (found.extra if last else {})], tally)
 
 
 def steps(found: Candidate, *, late: bool) -> Iterator[tuple[list[Part], bool]]:
@@ -118,11 +118,11 @@ def split_text(group: list[Part]) -> Iterator[list[Part]]:
 
 def split_transcription(part: Part) -> Iterator[list[Part]]:
     """Yield a transcript in pieces, each with its words."""
-    said = part["audioTranscription"]
-    words = iter(said.get("words", ()))
-    for piece in [piece for piece in PIECE.findall(said["text"]) if piece] or [""]:
-        timed = {"words": list(islice(words, len(piece.split())))} if "words" in said else {}
-        yield [part | {"audioTranscription": said | {"text": piece} | timed}]
+    transcription = part["audioTranscription"]
+    words = iter(transcription.get("words", ()))
+    for piece in [piece for piece in PIECE.findall(transcription["text"]) if piece] or [""]:
+        timed = {"words": list(islice(words, len(piece.split())))} if "words" in transcription else {}
+        yield [part | {"audioTranscription": transcription | {"text": piece} | timed}]
 
 
 def split_samples(part: Part) -> Iterator[list[Part]]:

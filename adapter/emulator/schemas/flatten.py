@@ -114,8 +114,8 @@ def with_types(level: Level, schema: dict[str, Any]) -> Level | None:
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     if "number" in names and "integer" not in names:
         names.append("integer")
-    kept = [name for name in names if name in level.types]
-    return replace(level, types=tuple(kept)) if kept else None
+    types = [name for name in names if name in level.types]
+    return replace(level, types=tuple(types)) if types else None
 
 
 def with_values(level: Level | None, schema: dict[str, Any]) -> Level | None:
@@ -125,8 +125,10 @@ def with_values(level: Level | None, schema: dict[str, Any]) -> Level | None:
     listed = [schema["const"]] if "const" in schema else schema.get("enum")
     if listed is None:
         return level
-    kept = tuple(value for value in listed if level.values is None or any(same(value, other) for other in level.values))
-    return replace(level, values=kept) if kept else None
+    values = tuple(
+        value for value in listed if level.values is None or any(same(value, other) for other in level.values)
+    )
+    return replace(level, values=values) if values else None
 
 
 def choices(node: Node) -> list[tuple[Node, ...]]:

@@ -31,9 +31,9 @@ PLAIN: tuple[Any, ...] = (0, 1, -1, 1.5, True, False, None, "", "a", [], {}, {"p
 """Tried last."""
 
 
-def sample(schema: Any, said: Hints | None = None, variant: int = 0) -> Any:
+def sample(schema: Any, hints: Hints | None = None, variant: int = 0) -> Any:
     """Return a value that the schema allows; `{}` when none was found."""
-    found = Sampler(schema, said or Hints(), variant).value((), "")
+    found = Sampler(schema, hints or Hints(), variant).value((), "")
     return {} if found is NOTHING else found
 
 
@@ -46,14 +46,14 @@ def satisfies(schema: Any, value: Any) -> bool:
 class Sampler:
     """Builds values for nodes of one document; strings and numbers of the text are used up in order."""
 
-    def __init__(self, schema: Any, said: Hints, variant: int) -> None:
+    def __init__(self, schema: Any, hints: Hints, variant: int) -> None:
         self.document = LinkedSchema(schema)
         self.validator = Validator(self.document)
-        self.said = said
+        self.hints = hints
         self.variant = variant
         self.left = MAX_VALUES
-        self.strings = list(said.strings[variant:])
-        self.numbers = list(said.numbers[variant:])
+        self.strings = list(hints.strings[variant:])
+        self.numbers = list(hints.numbers[variant:])
 
     def value(self, nodes: Nodes, name: str, depth: int = 0, variant: int = 0) -> Any:
         """Return the first candidate that is valid."""
@@ -85,9 +85,9 @@ class Sampler:
 
     def order_values(self, values: tuple[Any, ...], variant: int) -> Iterator[Any]:
         """Yield the values that the text names, then the others in order."""
-        said = [value for value in values if isinstance(value, str) and value.lower() in self.said.words]
+        mentioned = [value for value in values if isinstance(value, str) and value.lower() in self.hints.words]
         start = (variant + self.variant) % len(values)
-        yield from [*said, *values[start:], *values[:start]]
+        yield from [*mentioned, *values[start:], *values[:start]]
 
     def of_type(self, type_: str, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
         """Yield candidates of one type."""
@@ -108,7 +108,7 @@ class Sampler:
     def objects(self, level: Level, depth: int, variant: int) -> Iterator[dict[str, Any]]:
         """Yield objects with: required and named properties; required ones; enough of them; all of them."""
         needed = level.required
-        named = [name for name in level.properties if name.lower() in self.said.words]
+        named = [name for name in level.properties if name.lower() in self.hints.words]
         first = [] if needed or named or depth else level.properties[:1]
         fewest = level.largest("minProperties")
         extra = [*level.properties, *self.pattern_names(level), *(f"property_{number}" for number in range(fewest))]
@@ -192,8 +192,8 @@ class Sampler:
     def amounts(self, level: Level, type_: str, variant: int) -> Iterator[float]:
         """Yield numbers of the text, then some near the bounds, then multiples."""
         if self.numbers:
-            said = self.numbers.pop(0) if len(self.numbers) > 1 else self.numbers[0]
-            yield int(said) if is_integer(said) else said
+            mentioned = self.numbers.pop(0) if len(self.numbers) > 1 else self.numbers[0]
+            yield int(mentioned) if is_integer(mentioned) else mentioned
         lows = [*level.numbers("minimum"), *level.numbers("exclusiveMinimum")]
         highs = [*level.numbers("maximum"), *level.numbers("exclusiveMaximum")]
         low, high = max(lows, default=-math.inf), min(highs, default=math.inf)

@@ -99,8 +99,8 @@ class AnswerCollector:
             status = "cancelled" if context.folder.is_cancelled else "expired"
         elif jobs and not batch.request_counts.completed and all(job.error is not None for job in jobs):
             status = "failed"
-            told = next(job.error for job in jobs if job.error is not None)
-            batch.errors = BatchErrors(data=[BatchError(code="batch_failed", message=told.message)])
+            error = next(job.error for job in jobs if job.error is not None)
+            batch.errors = BatchErrors(data=[BatchError(code="batch_failed", message=error.message)])
         else:
             status = "completed"
         batch.status = status

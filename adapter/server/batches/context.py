@@ -143,9 +143,11 @@ class BatchContext:
         if isinstance(error, OSError) or (isinstance(error, NotStored) and error.status == 503):
             raise error
         failure = self._failure(error)
-        told = failure.body.error
+        details = failure.body.error
         line = self.line_id(request.place.line, request.custom_id)
-        return batches.error_line(line, told.code or told.type, told.message, failure.status, encode(failure.body))
+        return batches.error_line(
+            line, details.code or details.type, details.message, failure.status, encode(failure.body)
+        )
 
     def _failure(self, error: Exception) -> Failure:
         return self.service.failures.of(error, self.batch.id, self.client)

@@ -142,10 +142,10 @@ class NativeJobs:
             if error.status in (403, 404) or is_over:
                 job.state, job.error = "BATCH_STATE_FAILED", _as_status(error)
             return
-        told = found.metadata
-        if told is not None:
-            job.state = told.state or job.state
-            job.output = (told.output.responses_file if told.output else None) or job.output
+        metadata = found.metadata
+        if metadata is not None:
+            job.state = metadata.state or job.state
+            job.output = (metadata.output.responses_file if metadata.output else None) or job.output
         job.error = found.error or job.error
 
     async def download(self, job: JobRecord, number: int) -> None:
@@ -172,5 +172,5 @@ class NativeJobs:
 
 def _as_status(error: UpstreamError) -> Status:
     """Return an error as the journal has it; one that this side found has only a text."""
-    told = error.error
-    return Status(code=error.status, message=told.message or str(error), status=told.status)
+    details = error.error
+    return Status(code=error.status, message=details.message or str(error), status=details.status)

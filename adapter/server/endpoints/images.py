@@ -74,8 +74,8 @@ async def _send_events(call: Call, plans: FallbackPlans[ImagePlan], created: int
                 if drawn is None:
                     continue
                 image = await asyncio.to_thread(convert, drawn, plans.plan.form)
-                told = image_answers.event_of(image, image_answers.usage_of([answer]), created, edits=edits)
-                await media_calls.send_events(call, plans, stream, [told])
+                event = image_answers.event_of(image, image_answers.usage_of([answer]), created, edits=edits)
+                await media_calls.send_events(call, plans, stream, [event])
         reader.close()
 
 

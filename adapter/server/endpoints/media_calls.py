@@ -129,8 +129,8 @@ def record(call: Call, plans: FallbackPlans[P]) -> None:
 
 def headers_of(call: Call, plans: FallbackPlans[P]) -> dict[str, str]:
     """Return the headers with the notes, and after a fallback with the upstream that answered."""
-    told = model_calls.headers_for(call)
-    return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told
+    headers = model_calls.headers_for(call)
+    return {**headers, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else headers
 
 
 def with_uploads(call: Call, body: GenerateContentRequest) -> Sequence[bytes]:
@@ -167,8 +167,8 @@ async def _ask_one(
 
 def add_notes(call: Call, notes: Iterable[Note]) -> None:
     """Record notes on the answer, each once."""
-    told = call.exchange.reply_notes
-    call.exchange.reply_notes = [*told, *(note for note in dict.fromkeys(notes) if note not in told)]
+    earlier = call.exchange.reply_notes
+    call.exchange.reply_notes = [*earlier, *(note for note in dict.fromkeys(notes) if note not in earlier)]
 
 
 async def each_answer(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[GenerateContentResponse]:

@@ -236,8 +236,8 @@ def _to_model(call: Call, model: str, method: str, upstream: Upstream) -> Forwar
 
 def _headers(call: Call, plans: FallbackPlans[NativePlan], answered: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of a model's answer, with its upstream if that is not the usual one."""
-    told = headers_of(call, answered)
-    return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told
+    headers = headers_of(call, answered)
+    return {**headers, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else headers
 
 
 def headers_of(call: Call, answered: Mapping[str, str]) -> dict[str, str]:
@@ -286,11 +286,11 @@ async def _read_along(call: Call, payload: bytes, place: Place, parts: AnswerPar
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
     call.exchange.record_reply(response)
-    kept = pass_through.records_of_answer(response, place.options.upstream)
+    records = pass_through.records_of_answer(response, place.options.upstream)
     if (whole := parts.take(response)) and (history := await _history(call)) is not None and not history.keeps_ids:
-        kept += history.issue(whole, place.options.upstream)
-    if kept:
-        await call.service.store.put(kept, call.client.id)
+        records += history.issue(whole, place.options.upstream)
+    if records:
+        await call.service.store.put(records, call.client.id)
 
 
 Frame = Callable[[bytes, bool], bytes]

@@ -131,7 +131,7 @@ def _models_of(call: Call, page: Page) -> Page:
     """Return the page with the models that the client may use, unchanged."""
     own = dict(page)
     for key, items in _lists(page):
-        own[key] = msgspec.Raw(encode([one for told, one in items if call.client.may_use(told.name)]))
+        own[key] = msgspec.Raw(encode([one for model, one in items if call.client.may_use(model.name)]))
     return own
 
 
@@ -185,7 +185,7 @@ async def _keep_own(call: Call, collection: str, page: Page) -> int:
     """Leave in a page what the client has made, each item as it came; return how many there are."""
     count = 0
     for field, items in _lists(page):
-        names = [pass_through.name_in_path(told.name) or f"{collection}/{told.id}" for told, _ in items]
+        names = [pass_through.name_in_path(resource.name) or f"{collection}/{resource.id}" for resource, _ in items]
         known = await call.service.owners.of(names, call.client.id)
         left = [one for name, (_, one) in zip(names, items, strict=True) if name in known]
         page[field] = msgspec.Raw(encode(left))
@@ -242,10 +242,12 @@ async def upload(call: Call) -> None:
         body, answered = await read_whole(call, forwarded, pin)
     finally:
         service.body_budget.release(len(content))
-    told = {name: value for name, value in answered.items() if name.startswith(_UPLOAD)}
-    if address := told.get(f"{_UPLOAD}url"):
+    upload_headers = {name: value for name, value in answered.items() if name.startswith(_UPLOAD)}
+    if address := upload_headers.get(f"{_UPLOAD}url"):
         there = urlsplit(address).query
-        told[f"{_UPLOAD}url"] = f"{call.scope['scheme']}://{header(call.scope, b'host')}{call.scope['path']}?{there}"
+        upload_headers[f"{_UPLOAD}url"] = (
+            f"{call.scope['scheme']}://{header(call.scope, b'host')}{call.scope['path']}?{there}"
+        )
         await service.owners.record_upload(dict(parse_qsl(there)).get("upload_id", ""), call.client.id, pin)
     await service.owners.record(pass_through.names_made(body), call.client.id, pin)
-    await call.send(body, {**headers_of(call, answered), **told})
+    await call.send(body, {**headers_of(call, answered), **upload_headers})

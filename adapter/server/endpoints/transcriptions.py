@@ -89,6 +89,6 @@ async def _send_events(call: Call, plans: FallbackPlans[TranscriptionPlan]) -> N
         async with aclosing(media_calls.open_events(call, plans)) as responses:
             async for response in responses:
                 machine = machine or TranscriptStream(plans.plan)
-                told = machine.close() if response is None else machine.feed(response)
+                events = machine.close() if response is None else machine.feed(response)
                 media_calls.add_notes(call, machine.notes)
-                await media_calls.send_events(call, plans, stream, told)
+                await media_calls.send_events(call, plans, stream, events)

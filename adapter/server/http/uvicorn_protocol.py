@@ -179,8 +179,8 @@ class ServerProtocol(HttpToolsProtocol):
         lines = [b"%s %s HTTP/%s" % first]
         for name, value in self.headers:
             if name == b"connection":
-                kept = [token for token in value.split(b",") if token.strip().lower() in (b"close", b"keep-alive")]
-                lines.append(b"connection:" + b",".join(kept))
+                tokens = [token for token in value.split(b",") if token.strip().lower() in (b"close", b"keep-alive")]
+                lines.append(b"connection:" + b",".join(tokens))
             elif name not in (b"upgrade", b"http2-settings"):
                 lines.append(name + b": " + value)
         self.parser = httptools.HttpRequestParser(self)

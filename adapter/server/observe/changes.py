@@ -66,13 +66,13 @@ class Changes:
         is_whole = self._is_first and not self._number
         self._is_first = False
         self._number = max([self._number, *(one.number for one in rows)])
-        told: dict[str, Any] = {
+        message: dict[str, Any] = {
             "now": time.time(),
             "reset": is_whole,
             "rows": [one.row() for one in rows],
             "kept": [one.key for one in (*running, *ended)],
         }
-        return b"id: %b-%d\nevent: changes\ndata: %b\n\n" % (EPOCH.encode(), self._number, encode(told))
+        return b"id: %b-%d\nevent: changes\ndata: %b\n\n" % (EPOCH.encode(), self._number, encode(message))
 
     def _has_changed(self, exchange: Exchange) -> bool:
         return self._shown.get(exchange.number) != _state(exchange)

@@ -232,11 +232,11 @@ class Jobs:
         if len(self._running) >= self._limit:
             raise Busy(f"{self._limit} background responses are running, which is the limit: try again later.")
         now = blank(turn.view, turn.stamp)
-        if turn.kept is None or not await turn.kept.keep(now, turn.past, turn.client.id, turn.work):
+        if turn.state is None or not await turn.state.keep(now, turn.past, turn.client.id, turn.work):
             text = "The response was not started, because it cannot be stored: try again, or without `background`."
             raise NotStored(text, status=503, code="not_stored")
         key = (turn.stamp.id, turn.client.id)
-        job = self._running[key] = Job(self._service, turn.kept, turn, writer)
+        job = self._running[key] = Job(self._service, turn.state, turn, writer)
         job.task.add_done_callback(lambda _: self._running.pop(key))
         return blank(turn.view, turn.stamp, "queued")
 

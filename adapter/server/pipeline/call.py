@@ -215,5 +215,5 @@ class Call:
 def headers_of(plans: Plans, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
     """Return what the head of an answer tells of its translation."""
     plan = plans.plan
-    told = notes.headers(plan.model, plan.notes, reply_notes)
-    return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told
+    headers = notes.headers(plan.model, plan.notes, reply_notes)
+    return {**headers, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else headers

@@ -214,14 +214,14 @@ _INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 def google_error(failure: Failure, error: Exception) -> GoogleErrorBody:
     """Return the google.rpc.Status of a failure; of Gemini's own errors with their details."""
-    told = failure.body.error
+    reason = failure.body.error
     if isinstance(error, UpstreamError) and error.code is None:
         name = error.error.status or status_name(error.status)
         details, code = error.error.details, error.status
     else:
         name, code = status_name(failure.status), failure.status
-        details = [ErrorDetail(type=_INFO, reason=told.code.upper())] if told.code else None
-    return GoogleErrorBody(error=Status(code=code, message=told.message, status=name, details=details))
+        details = [ErrorDetail(type=_INFO, reason=reason.code.upper())] if reason.code else None
+    return GoogleErrorBody(error=Status(code=code, message=reason.message, status=name, details=details))
 
 
 LIKE = 0.75
@@ -254,12 +254,12 @@ class Failures:
 
     def _with_hint(self, failure: Failure, asked: str, client: Client | None) -> Failure:
         """Add the name that was likely meant to an error about an unknown model, if this client may have it."""
-        told = failure.body.error
-        if told.code != "model_not_found" or not asked or client is None:
+        error = failure.body.error
+        if error.code != "model_not_found" or not asked or client is None:
             return failure
         known = self.known_models | {alias.model for alias in self._catalogue().alias}
         like = [name for name in get_close_matches(asked, known, 3, LIKE) if name != asked and client.may_use(name)]
         if not like:
             return failure
-        message = f"{told.message} Did you mean {like[0]}?"
-        return failure._replace(body=ErrorBody(error=msgspec.structs.replace(told, message=message)))
+        message = f"{error.message} Did you mean {like[0]}?"
+        return failure._replace(body=ErrorBody(error=msgspec.structs.replace(error, message=message)))

@@ -72,9 +72,9 @@ def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Not
             break
     else:
         return {"x-adapter-model": model, HEADER: _NO_LOSSES}
-    told = {"x-adapter-model": model, HEADER: summary(ledger)}
+    values = {"x-adapter-model": model, HEADER: summary(ledger)}
     found = sources(request_notes)
-    return {**told, SIGNATURES_HEADER: found} if found else told
+    return {**values, SIGNATURES_HEADER: found} if found else values
 
 
 def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:

@@ -48,14 +48,14 @@ class ModelLists:
 
     async def of(self, key: str | None) -> list[Model]:
         """Return all models. Raises `UpstreamError`."""
-        kept = self._lists.get(key)
-        if kept is None or time.monotonic() - kept.asked_at > KEPT or _has_failed(kept.models):
-            kept = self._lists[key] = _List(time.monotonic(), asyncio.create_task(self._ask(key)))
+        listing = self._lists.get(key)
+        if listing is None or time.monotonic() - listing.asked_at > KEPT or _has_failed(listing.models):
+            listing = self._lists[key] = _List(time.monotonic(), asyncio.create_task(self._ask(key)))
             self._lists.move_to_end(key)
             while len(self._lists) > MAX_LISTS:
                 self._lists.popitem(last=False)
         # Shielded: if one request is cancelled, the others still get the list.
-        return await asyncio.shield(kept.models)
+        return await asyncio.shield(listing.models)
 
     async def _ask(self, key: str | None) -> list[Model]:
         return await self._upstream.models(Caller(key))

@@ -44,7 +44,7 @@ _Notes = list[Note]
 class Turn(NamedTuple):
     """A request that has been read: its past, its plans, and its answer's id and receiver.
 
-    `kept` is where the response is stored; None: nowhere. `work` does the computing.
+    `state` is where the response is stored; None: nowhere. `work` does the computing.
     """
 
     view: View
@@ -52,7 +52,7 @@ class Turn(NamedTuple):
     plans: Plans
     stamp: Stamp
     client: Client
-    kept: State | None
+    state: State | None
     work: Work
 
     @property
@@ -107,8 +107,8 @@ async def turn_of(
     except FetchError as error:
         raise Rejected("input", "malformed-value", str(error)) from None
     stamp = Stamp(seed=seed, id=f"resp_{secrets.token_hex(24)}", created=int(time.time()), model=plans.plan.model)
-    kept = memory.unstored if request.store is False else service.state
-    return Turn(view.with_dropped(plans.plan.notes), past, plans, stamp, client, kept, work)
+    state = memory.unstored if request.store is False else service.state
+    return Turn(view.with_dropped(plans.plan.notes), past, plans, stamp, client, state, work)
 
 
 class Recipient(NamedTuple):
@@ -137,9 +137,9 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
 
 async def keep(turn: Turn, response: Response, ledger: list[Note]) -> None:
     """Store a response; where that fails, the response and the ledger say so."""
-    if turn.kept is None:
+    if turn.state is None:
         return
-    if not await turn.kept.keep(response, turn.past, turn.client.id, turn.work):
+    if not await turn.state.keep(response, turn.past, turn.client.id, turn.work):
         response.store = False
         reason = "the response is too large for the store, or cannot be written"
         ledger.append(Note("store", Fate.DROPPED, "response-not-stored", reason))

@@ -115,12 +115,12 @@ class PrefixMemory:
 
     def _drop(self, client: str, is_unwanted: Callable[[_Entry], bool]) -> None:
         entries = self._clients.get(client, [])
-        kept = [one for one in entries if not is_unwanted(one)]
-        if len(kept) == len(entries):
+        remaining = [one for one in entries if not is_unwanted(one)]
+        if len(remaining) == len(entries):
             return
-        self._add(client, sum([one.prefix.size_bytes for one in kept]) - self._sizes[client])
-        self._clients[client] = kept
-        if not kept:
+        self._add(client, sum([one.prefix.size_bytes for one in remaining]) - self._sizes[client])
+        self._clients[client] = remaining
+        if not remaining:
             del self._clients[client], self._sizes[client]
 
     def _add(self, client: str, size_bytes: int) -> None:

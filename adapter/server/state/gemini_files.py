@@ -215,9 +215,9 @@ class GeminiFiles:
             head = piece[:_HEAD]
             break
         generation = 0 if known is None else known.generation + 1
-        told = f"{client.id} {stored.file.id} {generation}".encode()
+        identity = f"{client.id} {stored.file.id} {generation}".encode()
         return _Copy(
-            name=f"files/{blake2b(told, digest_size=16).hexdigest()}",
+            name=f"files/{blake2b(identity, digest_size=16).hexdigest()}",
             pin=need.pin or self._upstream.choose_key(client.id),
             generation=generation,
             mime_type=_type_of(stored, head),
@@ -268,8 +268,8 @@ def _with_address(copy: _Copy) -> _Copy:
 
 def _type_of(stored: StoredFile, head: bytes) -> str:
     """Return the registered name of a file's type."""
-    told = stored.mime_type.partition(";")[0].strip().lower()
-    found = correct_type(told, stored.file.filename, b64encode(head[:_HEAD]).decode())
+    declared = stored.mime_type.partition(";")[0].strip().lower()
+    found = correct_type(declared, stored.file.filename, b64encode(head[:_HEAD]).decode())
     return found or "application/octet-stream"
 
 

@@ -218,6 +218,6 @@ def _documents_of(response: Response, past: Past, conversation: str | None) -> l
     documents = response_documents(response, past.own_text(), len(past.given), past.history)
     documents += [Document(key_of_item(item.id), response.id.encode(), response.id) for item in response.output]
     if conversation is not None and past.request.store is not False and response.status in ("completed", "incomplete"):
-        said = [*past.own_items(response.id), *[msgspec.Raw(encode(item)) for item in response.output]]
-        documents += [conversation_document(conversation, item) for item in said]
+        items = [*past.own_items(response.id), *[msgspec.Raw(encode(item)) for item in response.output]]
+        documents += [conversation_document(conversation, item) for item in items]
     return documents

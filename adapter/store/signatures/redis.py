@@ -105,11 +105,11 @@ class RedisStore:
         values: list[Any] = await self._link.run(lambda redis: redis.mget([PREFIX + name for name in names]))
         signatures: dict[bytes, Signature] = {}
         for name, value in zip(names, values, strict=True):
-            kept = self._decode_value(value) if value is not None else None
-            if kept is not None and kept.written > self._clock() - self._limits.max_age:
+            stored = self._decode_value(value) if value is not None else None
+            if stored is not None and stored.written > self._clock() - self._limits.max_age:
                 if cached:
-                    self._cache.put(name, Entry(kept.signature, len(value), kept.written))
-                signatures[name] = kept.signature
+                    self._cache.put(name, Entry(stored.signature, len(value), stored.written))
+                signatures[name] = stored.signature
         return signatures
 
     def _decode_value(self, value: bytes) -> StoredSignature | None:
@@ -183,8 +183,8 @@ class RedisStore:
         """Return whether the server has a different value for this entry."""
         if value is None:
             return False
-        kept = self._decode_value(value)
-        return kept is None or kept.signature != entry.signature
+        stored = self._decode_value(value)
+        return stored is None or stored.signature != entry.signature
 
     def _plain_write(self, entries: Entries) -> Callable[[Redis], Awaitable[None]]:
         milliseconds = max(1, round(self._limits.max_age * 1000))
@@ -192,8 +192,8 @@ class RedisStore:
         async def write(redis: Redis) -> None:
             async with redis.pipeline(transaction=False) as pipeline:
                 for name, entry in entries.items():
-                    kept = StoredSignature(written=entry.written, signature=entry.signature)
-                    pipeline.set(PREFIX + name, encode(kept), px=milliseconds)
+                    stored = StoredSignature(written=entry.written, signature=entry.signature)
+                    pipeline.set(PREFIX + name, encode(stored), px=milliseconds)
                 await pipeline.execute()
 
         return write
@@ -233,8 +233,8 @@ async def _claim(redis: Redis, entries: Entries, milliseconds: int) -> dict[byte
     places: dict[bytes, int] = {}
     async with redis.pipeline(transaction=False) as pipeline:
         for name, entry in entries.items():
-            kept = StoredSignature(written=entry.written, signature=entry.signature)
-            pipeline.set(PREFIX + name, encode(kept), px=milliseconds, nx=True)
+            stored = StoredSignature(written=entry.written, signature=entry.signature)
+            pipeline.set(PREFIX + name, encode(stored), px=milliseconds, nx=True)
             places[name] = len(pipeline)
             pipeline.get(PREFIX + name)
         answers = await pipeline.execute()

@@ -71,7 +71,7 @@ class AnswerLedger(msgspec.Struct, eq=False):
 class ChoiceReader:
     """Reads one choice: `read` its pieces, then `end` it. `whole`: all its parts, if they are known at once.
 
-    `said` is what came beside the content; `parts` are Gemini's own, to be sent back. Both methods raise `AnswerError`
+    `sides` is what came beside the content; `parts` are Gemini's own, to be sent back. Both methods raise `AnswerError`
     where there is no valid answer to give.
     """
 
@@ -87,7 +87,7 @@ class ChoiceReader:
     ) -> None:
         self.index = index
         if whole is None:
-            self.said = Candidate()
+            self.sides = Candidate()
         self.parts = parts
         self._ledger = ledger
         self._whole = whole
@@ -104,7 +104,7 @@ class ChoiceReader:
     @property
     def is_finished(self) -> bool:
         """Whether its end was told."""
-        return self.is_refused or self.said.finish_reason is not None
+        return self.is_refused or self.sides.finish_reason is not None
 
     def read(self, candidate: Candidate) -> list[ChoiceEvent]:
         """Return the events for a candidate, or for a piece of it in a stream; most pieces have only content."""
@@ -134,17 +134,17 @@ class ChoiceReader:
         """Add the last events; `beside` is what Gemini says beside the candidates and goes with this choice."""
         if self._whole is None or self._has_stages or self._assembly is not None:
             self._flush(events)
-        said, texts = self.said, self.parts.texts
-        if said.finish_reason is None and not (self.has_content or self.is_refused):
+        sides, texts = self.sides, self.parts.texts
+        if sides.finish_reason is None and not (self.has_content or self.is_refused):
             raise reply.empty_answer()
         annotations: list[Annotation] | None = None
-        told: dict[str, Any] = {}
-        if self._says_more or said.finish_reason not in ("STOP", "MAX_TOKENS"):
-            reply.check_finish(said, self.has_content)
-            annotations, notes = citations(said.grounding_metadata, texts)
-            self._note([*notes, *extras.needless_token(said)])
-            told = extras.of_candidate(said)
-        finish, approximation = reply.finish_reason(said.finish_reason, bool(self._calls), self._has_legacy_call)
+        extra: dict[str, Any] = {}
+        if self._says_more or sides.finish_reason not in ("STOP", "MAX_TOKENS"):
+            reply.check_finish(sides, self.has_content)
+            annotations, notes = citations(sides.grounding_metadata, texts)
+            self._note([*notes, *extras.needless_token(sides)])
+            extra = extras.of_candidate(sides)
+        finish, approximation = reply.finish_reason(sides.finish_reason, bool(self._calls), self._has_legacy_call)
         if self.is_refused:
             finish, approximation = "content_filter", None
         if approximation is not None:
@@ -152,15 +152,15 @@ class ChoiceReader:
         text = "".join(texts)
         refusal = None
         if finish == "content_filter" and not text and not self.is_refused:
-            refusal = reply.refusal_text(said.finish_reason or "", said.finish_message)
+            refusal = reply.refusal_text(sides.finish_reason or "", sides.finish_message)
         issued, carrier, signature = issue(self.parts.parts, self._calls, text, self._ledger.context)
         self._ledger.issued += issued
         if signature:
-            told["thought_signature"] = signature
+            extra["thought_signature"] = signature
         if carrier is not None:
-            told["parts"] = carrier
-        told.update(beside)
-        events.append(ChoiceEnd(self.index, finish, text, refusal, annotations or None, told))
+            extra["parts"] = carrier
+        extra.update(beside)
+        events.append(ChoiceEnd(self.index, finish, text, refusal, annotations or None, extra))
 
     def _note(self, notes: Iterable[Note]) -> None:
         """Add notes whose paths begin below the candidate."""
@@ -171,14 +171,14 @@ class ChoiceReader:
         finish = candidate.finish_reason
         says_more = candidate != Candidate(index=candidate.index, content=candidate.content, finish_reason=finish)
         if self._whole is not None:
-            self.said = candidate
+            self.sides = candidate
         else:
             if finish is not None and self._leaks is not None:
                 self._pass_json(self._leaks.close(), 0, events)
-            if says_more or self.said.finish_reason is not None:
-                self._note(extras.gather(self.said, candidate, extras.GATHERED_OF_CANDIDATES, ""))
+            if says_more or self.sides.finish_reason is not None:
+                self._note(extras.gather(self.sides, candidate, extras.GATHERED_OF_CANDIDATES, ""))
             else:
-                self.said.finish_reason = finish
+                self.sides.finish_reason = finish
             if finish not in (None, "STOP"):
                 reply.check_finish(candidate, produced=True)
         if says_more:
@@ -188,7 +188,7 @@ class ChoiceReader:
     def _read_logprobs(self, result: LogprobsResult | None, events: list[ChoiceEvent]) -> None:
         if result is None:
             return
-        self.said.logprobs_result = result
+        self.sides.logprobs_result = result
         self._note(reply.lost_logprobs(result))
         if (logprobs := reply.logprobs(result)) is not None:
             is_alone = all(isinstance(event, UnplacedPart) for event in events)

@@ -107,9 +107,9 @@ def _add_call(message: AnswerMessage, call: AnsweredCall) -> None:
         message.function_call = AnswerFunction(name=call.name, arguments=call.arguments)
         return
     message.tool_calls = message.tool_calls or []
-    told = AnswerToolCall(id=call.id, type="function", extra_content=reply.call_extra(call))
+    tool_call = AnswerToolCall(id=call.id, type="function", extra_content=reply.call_extra(call))
     if call.kind == "custom":
-        told.type, told.custom = "custom", AnswerCustom(name=call.name, input=call.arguments)
+        tool_call.type, tool_call.custom = "custom", AnswerCustom(name=call.name, input=call.arguments)
     else:
-        told.function = AnswerFunction(name=call.name, arguments=call.arguments)
-    message.tool_calls.append(told)
+        tool_call.function = AnswerFunction(name=call.name, arguments=call.arguments)
+    message.tool_calls.append(tool_call)

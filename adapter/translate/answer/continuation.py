@@ -107,11 +107,11 @@ class Continuation:
         return self._as_part_of_all(response) if stopped or self.is_continued else response
 
     def _as_part_of_all(self, response: GenerateContentResponse) -> GenerateContentResponse:
-        told = msgspec.structs.replace(response, candidates=[self._as_part(one) for one in candidates_of(response)])
+        part = msgspec.structs.replace(response, candidates=[self._as_part(one) for one in candidates_of(response)])
         if self.is_continued:
-            told.response_id = told.create_time = told.prompt_feedback = None
-            told.usage_metadata = self._usage() if response.usage_metadata is not None else None
-        return told
+            part.response_id = part.create_time = part.prompt_feedback = None
+            part.usage_metadata = self._usage() if response.usage_metadata is not None else None
+        return part
 
     def end_incomplete(self) -> GenerateContentResponse:
         """Return the end of an answer whose further call failed; it has the token for another try."""
@@ -123,16 +123,16 @@ class Continuation:
 
     def _as_part(self, candidate: Candidate) -> Candidate:
         """Return a candidate as part of the whole: without its end if the answer goes on, its citations moved."""
-        told = msgspec.structs.replace(candidate)
+        part = msgspec.structs.replace(candidate)
         if candidate.finish_reason == UNFINISHED:
             if self._may_go_on():
                 self._next = self._token
-                told.finish_reason = told.finish_message = told.continuation_token = None
+                part.finish_reason = part.finish_message = part.continuation_token = None
             else:
-                told.continuation_token = self._token
+                part.continuation_token = self._token
         if self.is_continued and present(candidate.grounding_metadata):
-            told.grounding_metadata = self._grounding = self._append_grounding(candidate.grounding_metadata)
-        return told
+            part.grounding_metadata = self._grounding = self._append_grounding(candidate.grounding_metadata)
+        return part
 
     def _may_go_on(self) -> bool:
         """Return whether another call may follow: not with the same token again, nor beyond the client's limit."""

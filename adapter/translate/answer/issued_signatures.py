@@ -41,8 +41,8 @@ def needs_carrier(parts: Iterable[Part]) -> bool:
 
 def carrier(parts: Iterable[Part]) -> msgspec.Raw:
     """Return an answer's own parts, without unsigned thoughts, sounds and empty parts."""
-    kept = [part for part in parts if not _leaves_nothing(part, kind_of(part))]
-    return msgspec.Raw(msgspec.json.format(encode(kept), indent=-1))
+    replay_parts = [part for part in parts if not _leaves_nothing(part, kind_of(part))]
+    return msgspec.Raw(msgspec.json.format(encode(replay_parts), indent=-1))
 
 
 def _leaves_nothing(part: Part, kind: PartKind) -> bool:
@@ -56,13 +56,13 @@ def issue(
     if not calls and _all_unsigned(parts):
         # It must not be taken for another answer with the same words, of which something is stored.
         return [_by_words(NOTHING, answer_form(text, (), ()), context)] if text else [], None, None
-    kept = carrier(parts) if needs_carrier(parts) else None
+    replay_parts = carrier(parts) if needs_carrier(parts) else None
     signed = next((part.thought_signature for part in reversed(parts) if is_signed_text(part)), None)
-    issued = _by_ids(calls, kept, context)
+    issued = _by_ids(calls, replay_parts, context)
     if calls and context.known_history().keeps_call_ids:
-        return issued, kept, signed
+        return issued, replay_parts, signed
     images = [part for part in parts if kind_of(part) == "image"]
-    whole = _record_of_answer(calls, images, kept, signed, context)
+    whole = _record_of_answer(calls, images, replay_parts, signed, context)
     digests = [_digest_of(call) for call in calls]
     shown = answer_form(text, list(map(image_url, images)), digests)
     if whole is not NOTHING:
@@ -72,7 +72,7 @@ def issue(
         forms.append(answer_form(text, (), digests))
     if calls and text:
         forms.append(answer_form("", (), digests))
-    return [*issued, *(_by_words(whole, form, context) for form in forms)], kept, signed
+    return [*issued, *(_by_words(whole, form, context) for form in forms)], replay_parts, signed
 
 
 def _by_words(record: Signature, form: bytes, context: Context) -> Issued:
@@ -87,31 +87,31 @@ def _by_words(record: Signature, form: bytes, context: Context) -> Issued:
 def _record_of_answer(
     calls: Sequence[AnsweredCall],
     images: Sequence[Part],
-    kept: msgspec.Raw | None,
+    replay_parts: msgspec.Raw | None,
     signed: str | None,
     context: Context,
 ) -> Signature:
     """Return everything of an answer that Gemini wants to get back."""
     signatures = [part.thought_signature or "" for part in images]
     numbered = [(number, call) for number, call in enumerate(calls) if _has_record(call)]
-    if kept is None and not (signed or numbered or any(signatures)):
+    if replay_parts is None and not (signed or numbered or any(signatures)):
         return NOTHING
     return Signature(
         value=signed or "",
         origin=context.options.upstream,
-        parts=kept if kept is not None else ABSENT,
+        parts=replay_parts if replay_parts is not None else ABSENT,
         calls=[_record_of_call(call, number, context) for number, call in numbered],
         images=signatures if any(signatures) else [],
     )
 
 
-def _by_ids(calls: Sequence[AnsweredCall], kept: msgspec.Raw | None, context: Context) -> list[Issued]:
+def _by_ids(calls: Sequence[AnsweredCall], replay_parts: msgspec.Raw | None, context: Context) -> list[Issued]:
     """Return the calls' records by their ids; the answer's carrier is with the first call."""
     issued = []
     for number, call in enumerate(calls):
-        if _has_record(call) or (kept is not None and number == 0):
+        if _has_record(call) or (replay_parts is not None and number == 0):
             record = _record_of_call(call, number, context)
-            record.parts = kept if kept is not None and number == 0 else ABSENT
+            record.parts = replay_parts if replay_parts is not None and number == 0 else ABSENT
             issued.append(Issued(call_key(call.id), record))
     return issued
 

@@ -107,7 +107,7 @@ class StreamReader:
         self.is_thinking = False
         self._choices: dict[int, ChoiceReader] = {}
         self._first = JoinedParts()
-        self._said = GenerateContentResponse()
+        self._gathered = GenerateContentResponse()
         self._unknown: dict[str, msgspec.Raw] = {}
         self._others: dict[int, tuple[GenerateContentResponse, dict[str, msgspec.Raw]]] = {}
         self._before: GenerateContentResponse | None = None
@@ -136,7 +136,7 @@ class StreamReader:
         if not text or response != before or (usage is not None and self.tier is None and usage.service_tier):
             return None
         if usage is not None:
-            self._said.usage_metadata = usage
+            self._gathered.usage_metadata = usage
         pieces = self._first.pieces
         pieces.append(text)
         if len(pieces) > MAX_PIECES:
@@ -145,11 +145,11 @@ class StreamReader:
 
     def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}) -> list[ChoiceEvent]:
         """Return the answer's events for one event of Gemini's stream."""
-        said, fields = self._said, self._unknown
+        gathered, fields = self._gathered, self._unknown
         if isinstance(response, CallEvent):
             # Of parallel calls each has a place of its own for what it says beside its candidate.
-            said, fields = self._others.setdefault(response.call, (GenerateContentResponse(), {}))
-        self._remember(response, said)
+            gathered, fields = self._others.setdefault(response.call, (GenerateContentResponse(), {}))
+        self._remember(response, gathered)
         if unknown:
             self._remember_unknown(unknown, fields)
         events: list[ChoiceEvent] = []
@@ -179,7 +179,7 @@ class StreamReader:
             self.note(reply.missing_choices(len(choices), wanted))
         events: list[ChoiceEvent] = []
         for choice in choices:
-            beside = (self._said, self._unknown) if choice.index == 0 else self._others.get(choice.index)
+            beside = (self._gathered, self._unknown) if choice.index == 0 else self._others.get(choice.index)
             choice.end(extras.of_response(*beside, self.model) if beside is not None else {}, events)
         return events
 
@@ -188,8 +188,8 @@ class StreamReader:
         options = self.context.request.stream_options
         if options is None or not options.include_usage:
             return None
-        self.note(reply.unknown_usage(self._said.usage_metadata))
-        return reply.usage(self._said.usage_metadata or UsageMetadata())
+        self.note(reply.unknown_usage(self._gathered.usage_metadata))
+        return reply.usage(self._gathered.usage_metadata or UsageMetadata())
 
     def _start(self, index: int) -> list[ChoiceEvent]:
         """Start a choice, and those before it that have not spoken yet."""
@@ -198,7 +198,7 @@ class StreamReader:
             self._choices[number] = ChoiceReader(number, self._ledger, JoinedParts() if number else self._first)
         return [ChoiceStart(number) for number in new]
 
-    def _remember(self, response: GenerateContentResponse, said: GenerateContentResponse) -> None:
+    def _remember(self, response: GenerateContentResponse, before: GenerateContentResponse) -> None:
         """Keep what an event says beside its candidates; most events say nothing new."""
         usage = response.usage_metadata
         asked = self._ledger.stamp.model
@@ -206,20 +206,20 @@ class StreamReader:
             self.note(reply.another_model(response.model_version, asked))
         self.model = self.model or response.model_version or asked
         if usage is not None:
-            self._said.usage_metadata = usage
+            self._gathered.usage_metadata = usage
             self.tier = self.tier or (reply.service_tier(usage.service_tier) if usage.service_tier else None)
-        said.model_version = said.model_version or response.model_version
-        said.response_id = said.response_id or response.response_id
-        said.create_time = said.create_time or response.create_time
+        before.model_version = before.model_version or response.model_version
+        before.response_id = before.response_id or response.response_id
+        before.create_time = before.create_time or response.create_time
         nothing_new = GenerateContentResponse(
             candidates=response.candidates,
             usage_metadata=usage,
-            model_version=said.model_version,
-            response_id=said.response_id,
-            create_time=said.create_time,
+            model_version=before.model_version,
+            response_id=before.response_id,
+            create_time=before.create_time,
         )
         if response != nothing_new:
-            self.note(extras.gather(said, response, extras.GATHERED_OF_RESPONSES, ""))
+            self.note(extras.gather(before, response, extras.GATHERED_OF_RESPONSES, ""))
 
     def _remember_text(self, response: GenerateContentResponse) -> None:
         """Remember this event for the next comparison, if it is one piece of text of the first choice."""

@@ -37,8 +37,8 @@ def single_parts(part: Part) -> tuple[Part, ...]:
     if len(names) < 2:
         return (part,)
     ones = [Part(thought=part.thought, **{name: getattr(part, name)}) for name in names]
-    kept = {name: getattr(part, name) for name in Part.__struct_fields__ if name not in _HELD_NAMES}
-    ones[-1] = Part(**kept, **{names[-1]: getattr(part, names[-1])})
+    shared = {name: getattr(part, name) for name in Part.__struct_fields__ if name not in _HELD_NAMES}
+    ones[-1] = Part(**shared, **{names[-1]: getattr(part, names[-1])})
     return tuple(ones)
 
 

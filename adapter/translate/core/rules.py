@@ -258,9 +258,9 @@ def restrict(fragment: S, allowed: frozenset[str] | None, path: tuple[str, ...] 
         if absent(value) or _join(at) in allowed:
             continue
         if isinstance(value, msgspec.Struct):
-            kept, inner = restrict(value, allowed, at)
+            allowed_value, inner = restrict(value, allowed, at)
             lost.extend(inner)
-            setattr(result, field.name, kept if _has_any(kept) else field.default)
+            setattr(result, field.name, allowed_value if _has_any(allowed_value) else field.default)
         elif isinstance(value, list) and value and isinstance(value[0], msgspec.Struct):
             pairs = [restrict(item, allowed, at) for item in value]
             lost.extend(dict.fromkeys(inner for _, inners in pairs for inner in inners))

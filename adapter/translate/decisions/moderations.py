@@ -212,16 +212,16 @@ def questions_about(plan: ModerationPlan, indexes: Sequence[int], model: str) ->
     """Return the call that judges these contents; if there are several, its questions name them by number."""
     if len(indexes) == 1:
         content = plan.contents[indexes[0]]
-        said: str | list[DecisionContent] = [block_of(part) for part in content.parts]
+        blocks: str | list[DecisionContent] = [block_of(part) for part in content.parts]
     else:
-        said = [
+        blocks = [
             DecisionContent(type="text", text=f"Content {index + 1}:\n{part.text}")
             for index in indexes
             for part in plan.contents[index].parts
         ]
     return CreateDecisionRequest(
         model=f"models/{model.removeprefix('models/')}",
-        input=said,
+        input=blocks,
         questions={
             _id(index, name): AskedQuestion(
                 type="noul",
@@ -309,10 +309,10 @@ def result_of_ratings(
 ) -> ModerationResult:
     """Read a result from the safety ratings of a content."""
     feedback = response.prompt_feedback
-    told = [feedback.safety_ratings] if feedback is not None else []
-    told += [one.safety_ratings for one in response.candidates or ()]
+    ratings = [feedback.safety_ratings] if feedback is not None else []
+    ratings += [one.safety_ratings for one in response.candidates or ()]
     scores = dict.fromkeys(_HARMS.values(), 0.0)
-    for rating in (one for raw in told if present(raw) for one in _ratings(raw)):
+    for rating in (one for raw in ratings if present(raw) for one in _ratings(raw)):
         if (name := _HARMS.get(rating.category or "")) is not None:
             scores[name] = max(scores[name], _GRADES.get(rating.probability or "", 0.0))
     if feedback is not None and feedback.block_reason and max(scores.values()) < FLAGGED:

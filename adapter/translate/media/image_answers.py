@@ -137,9 +137,9 @@ def _failure_of(answer: GenerateContentResponse) -> AnswerError:
 
 def usage_of(answers: Sequence[GenerateContentResponse]) -> ImageUsage | None:
     """Return the tokens of all calls; None where one of them does not tell."""
-    told = [answer.usage_metadata for answer in answers]
-    whole = total(told)
-    if whole is None or None in told:
+    usages = [answer.usage_metadata for answer in answers]
+    whole = total(usages)
+    if whole is None or None in usages:
         return None
     used = reply.usage(whole)
     inputs, outputs = used.prompt_tokens, used.completion_tokens

@@ -268,9 +268,9 @@ def _mp3(start: bytes, size: int) -> DurationReader:
     first = _mp3_frame(start)
     if first is None:
         return 0.0
-    told = max(start.find(b"Xing", 0, first.size), start.find(b"Info", 0, first.size))
-    if told >= 0 and len(start) >= told + 12 and start[told + 7] & 1:
-        return int.from_bytes(start[told + 8 : told + 12], "big") * first.samples / first.rate
+    tag = max(start.find(b"Xing", 0, first.size), start.find(b"Info", 0, first.size))
+    if tag >= 0 and len(start) >= tag + 12 and start[tag + 7] & 1:
+        return int.from_bytes(start[tag + 8 : tag + 12], "big") * first.samples / first.rate
     place = first.size
     for _ in range(_MAX_BOXES):
         frame = _mp3_frame(start[place : place + 4])

@@ -109,8 +109,8 @@ def anchors_of(request: SpeechRequest, plan: SpeechPlan) -> Iterator[Anchor]:
         yield Anchor("instructions", f"/{call}/contents/0/parts/0/speechMetadata")
         config = f"/{call}/generationConfig"
         forms = ("responseModalities", "responseFormat")
-        said = "input" if request.response_format is None else "response_format"
-        yield from (Anchor(said, f"{config}/{one}") for one in forms)
+        field = "input" if request.response_format is None else "response_format"
+        yield from (Anchor(field, f"{config}/{one}") for one in forms)
         yield Anchor("voice" if request.speakers is None else "speakers", f"{config}/speechConfig/voiceConfig")
         yield Anchor("speakers", f"{config}/speechConfig/multiSpeakerVoiceConfig")
         yield Anchor("language_code", f"{config}/speechConfig/languageCode")

@@ -174,8 +174,8 @@ def anchors_of(request: TranscriptionRequest | TranslationRequest, _plan: Transc
     yield Anchor("language", f"{config}/audioTranscriptionConfig/languageCodes")
     yield Anchor("keywords", f"{config}/audioTranscriptionConfig/customVocabulary")
     forms = ("audioTranscriptionConfig/wordTimestamp", "audioTranscriptionConfig/diarization")
-    said = "file" if request.response_format is None else "response_format"
-    yield from (Anchor(said, f"{config}/{one}") for one in (*forms, "responseMimeType", "responseJsonSchema"))
+    field = "file" if request.response_format is None else "response_format"
+    yield from (Anchor(field, f"{config}/{one}") for one in (*forms, "responseMimeType", "responseJsonSchema"))
     yield Anchor("temperature", f"{config}/temperature")
     yield Anchor("safety_settings", "/0/safetySettings")
 

@@ -167,12 +167,12 @@ def read_estimate(text: str) -> tuple[str, list[Span]]:
     return _join([one.text for one in spans]), spans
 
 
-def usage_of(told: UsageMetadata | None) -> TranscriptionUsage | None:
+def usage_of(usage: UsageMetadata | None) -> TranscriptionUsage | None:
     """Return the tokens in OpenAI's form; None where Gemini has told none."""
-    if told is None:
+    if usage is None:
         return None
-    used = reply.usage(told)
-    inputs, kinds = used.prompt_tokens, told.prompt_tokens_details
+    used = reply.usage(usage)
+    inputs, kinds = used.prompt_tokens, usage.prompt_tokens_details
     audio = reply.tokens_of_modality(kinds, "AUDIO") if kinds else inputs
     return TranscriptionUsage(
         input_tokens=inputs,

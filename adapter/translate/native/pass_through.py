@@ -283,10 +283,10 @@ def with_signatures(
     notes: list[Note] = []
     done = 0
     for call in calls:
-        kept = by_ids.get(call.offset) or by_words.get(call.offset)
-        if kept is None or not kept.value or kept.origin != upstream:
+        record = by_ids.get(call.offset) or by_words.get(call.offset)
+        if record is None or not record.value or record.origin != upstream:
             continue
-        pieces += [body[done : call.offset], b'"thoughtSignature":', encode(kept.value), b","]
+        pieces += [body[done : call.offset], b'"thoughtSignature":', encode(record.value), b","]
         done = call.offset
         source = SignatureSource.ID if call.offset in by_ids else SignatureSource.HASH
         notes.append(Note(call.path, Fate.EXACT, reason="its signature was kept here", signature=source))

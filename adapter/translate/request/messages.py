@@ -48,8 +48,8 @@ def messages(value: Sequence[Message], context: Context) -> Outcome:
     system = Content(parts=turns.system) if turns.system else None
     earlier = None if turns.at_cut is None else turns_before_cut(turns)
     contents: list[Any] = [one if isinstance(one, Content) else one.encode_turn() for one in turns.contents]
-    told = exact(GenerateContentRequest(system_instruction=system, contents=contents), turns.notes, turns.placed)
-    return told if earlier is None else TurnsOutcome(told.fragment, told.notes, told.placed, earlier)
+    outcome = exact(GenerateContentRequest(system_instruction=system, contents=contents), turns.notes, turns.placed)
+    return outcome if earlier is None else TurnsOutcome(outcome.fragment, outcome.notes, outcome.placed, earlier)
 
 
 def read_messages(value: Sequence[Message], turns: Turns) -> None:

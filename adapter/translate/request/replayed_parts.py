@@ -40,16 +40,16 @@ def replay_parts(
     if code is not None and code_of(code) != code_of(parts):
         return None
     sorting = _Sorting(visible, parts)
-    kept = [one for part in parts if (one := sorting.take(part)) is not None]
-    return (kept, sorting.calls) if sorting.is_whole() else None
+    replayed = [one for part in parts if (one := sorting.take(part)) is not None]
+    return (replayed, sorting.calls) if sorting.is_whole() else None
 
 
 class _Sorting:
     """Matches each part of the answer with the client's. `agrees`: all parts so far are the same."""
 
     def __init__(self, visible: Visible, parts: Sequence[Part]) -> None:
-        said = "".join([part.text or "" for part in parts if not part.thought])
-        self.agrees = not visible.has_media and _agree(visible.text, said, left_out=bool(visible.calls))
+        visible_text = "".join([part.text or "" for part in parts if not part.thought])
+        self.agrees = not visible.has_media and _agree(visible.text, visible_text, left_out=bool(visible.calls))
         self.calls: list[HistoryCall] = []
         self._answered = {part.function_response.name for part in parts if part.function_response}
         self._has_text = bool(visible.text.strip())
@@ -118,10 +118,10 @@ def _meaning(call: FunctionCall) -> tuple[str | None, bytes]:
     return call.name, canonical_json(bytes(call.args).decode())
 
 
-def _agree(said: str, text: str, *, left_out: bool) -> bool:
+def _agree(stored: str, text: str, *, left_out: bool) -> bool:
     """Return whether a client's text is the answer's; beside calls many clients keep none."""
-    said = said.strip()
-    return said == text.strip() or (left_out and not said)
+    stored = stored.strip()
+    return stored == text.strip() or (left_out and not stored)
 
 
 def _same_image(own: Part, part: Part) -> bool:

@@ -22,9 +22,9 @@ def orphan(message: Message, index: int, turns: Turns) -> None:
     """Send a result that belongs to no call as a text of the user."""
     parts = parts_of(message, index, turns)
     name = message.tool_call_id or message.name or ""
-    said = [Part(text=f"Result of the tool call {name}:"), *parts]
-    turns.trace(index, said)
-    turns.say("user", said)
+    labelled = [Part(text=f"Result of the tool call {name}:"), *parts]
+    turns.trace(index, labelled)
+    turns.say("user", labelled)
     reason = f"no call {name!r} waits for this result: sent as a user's text"
     turns.note(f"[{index}].tool_call_id", Fate.APPROXIMATED, "tool-result-orphan", reason)
     if message.name and message.name != name:

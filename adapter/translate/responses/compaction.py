@@ -40,14 +40,14 @@ def compact(response: Response, asked: ResponsesRequest) -> CompactedResponse:
     if response.status != "completed" or not text or response.usage is None:
         raise AnswerError(502, "compaction_failed", "Gemini wrote no whole summary of the conversation.")
     identity = response.id.partition("_")[2]
-    said = input_items(asked, f"{identity}k")[:-1]
-    kept = [item for item in said if item.type == "message" and item.role == "user"]
+    items = input_items(asked, f"{identity}k")[:-1]
+    user_messages = [item for item in items if item.type == "message" and item.role == "user"]
     content = responses_carrier.seal_summary(text)
     summary = InputItem(type="compaction", id=f"cmp_{identity}", encrypted_content=content)
     return CompactedResponse(
         id=response.id,
         object="response.compaction",
         created_at=response.created_at,
-        output=[*kept, summary],
+        output=[*user_messages, summary],
         usage=response.usage,
     )

@@ -125,12 +125,14 @@ class Conversation:
             self._items.setdefault(self._last, []).append(item_id)
         return self._open, f"messages[{self._last}]"
 
-    def add_answer(self, said: str | list[ContentPart], path: str, item_id: str | None = None) -> None:
+    def add_answer(self, answer: str | list[ContentPart], path: str, item_id: str | None = None) -> None:
         """Add items of the model to the open assistant message."""
         message, at = self.model(path, item_id)
         content = message.content if isinstance(message.content, list) else []
-        whole = isinstance(said, str)
-        for number, part in enumerate([ContentPart(type="output_text", text=said)] if isinstance(said, str) else said):
+        whole = isinstance(answer, str)
+        for number, part in enumerate(
+            [ContentPart(type="output_text", text=answer)] if isinstance(answer, str) else answer
+        ):
             self.paths[f"{at}.content[{len(content)}]"] = f"{path}.content" if whole else f"{path}.content[{number}]"
             content.append(part)
             for name in ("annotations", "logprobs"):

@@ -229,8 +229,8 @@ def _mcp_call(item: InputItem, path: str, conversation: Conversation) -> None:
     function = FunctionCall(name=chat_name(item.name or "", item.server_label), arguments=arguments)
     conversation.call(ToolCall(id=item.id, type="function", function=function), path)
     failed = present(item.error)
-    told = text_of_json(item.error, f"{path}.error") if failed else text_of_json(item.output, f"{path}.output")
-    conversation.result(item.id, told, path, failed=failed)
+    output = text_of_json(item.error, f"{path}.error") if failed else text_of_json(item.output, f"{path}.output")
+    conversation.result(item.id, output, path, failed=failed)
     reason = "Gemini did not make this call: sent as a function's call and result"
     conversation.note(path, Fate.APPROXIMATED, "mcp-call-as-function", reason)
 

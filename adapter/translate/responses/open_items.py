@@ -46,13 +46,13 @@ class OpenMessage(Open):
 
     def text(self, delta: str, logprobs: list[TokenLogprob]) -> list[Event]:
         """Add text; return the events."""
-        told = (
+        result = (
             [] if type(self._growing) is OutputText else self._begin(OutputText(text="", annotations=[], logprobs=[]))
         )
         self._pieces.append(delta)
         if logprobs and isinstance(self._growing, OutputText):
             self._growing.logprobs = self._growing.logprobs + logprobs
-        told.append(
+        result.append(
             events.TextDelta(
                 sequence_number=self.next(),
                 item_id=self.id,
@@ -62,17 +62,17 @@ class OpenMessage(Open):
                 logprobs=logprobs,
             )
         )
-        return told
+        return result
 
     def refusal(self, words: str) -> list[Event]:
         """Add a refusal; return the events."""
-        told = self._begin(OutputRefusal(refusal=""))
+        result = self._begin(OutputRefusal(refusal=""))
         self._pieces.append(words)
         number = self.next()
         delta = events.RefusalDelta(
             sequence_number=number, item_id=self.id, output_index=self.index, content_index=self._last, delta=words
         )
-        return [*told, delta]
+        return [*result, delta]
 
     def length(self, part: OutputText) -> int:
         """Return how many characters one of the parts has so far."""
@@ -91,7 +91,7 @@ class OpenMessage(Open):
         )
 
     def _begin(self, part: OutputText | OutputRefusal) -> list[Event]:
-        told = self.end()
+        result = self.end()
         self.message.content = [*self.message.content, part]
         self._last += 1
         self._growing = part
@@ -102,7 +102,7 @@ class OpenMessage(Open):
             content_index=self._last,
             part=copy_part(part),
         )
-        return [*told, added]
+        return [*result, added]
 
     def end(self) -> list[Event]:
         """Return the events that end the open part."""
@@ -150,19 +150,19 @@ class OpenReasoning(Open):
 
     def text(self, delta: str) -> list[Event]:
         """Add text to the summary; return the events."""
-        told: list[Event] = []
+        result: list[Event] = []
         place = (self.reasoning.id, self.index)
         if not self._pieces:
             empty = SummaryText(text="")
-            told.append(_summary(events.SummaryPartAdded, self.next(), place, empty))
+            result.append(_summary(events.SummaryPartAdded, self.next(), place, empty))
         self._pieces.append(delta)
         number = self.next()
-        told.append(
+        result.append(
             events.SummaryDelta(
                 sequence_number=number, item_id=place[0], output_index=place[1], summary_index=0, delta=delta
             )
         )
-        return told
+        return result
 
     def end(self) -> list[Event]:
         """Return the events that end the summary."""

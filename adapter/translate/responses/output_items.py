@@ -80,80 +80,80 @@ class Output:
         return events.OutputItemAdded(sequence_number=self.next(), output_index=opened.index, item=item)
 
     def _close(self, opened: Open, status: str) -> list[Event]:
-        told = opened.end()
+        result = opened.end()
         opened.item.status = _status(opened, status)
         done = events.OutputItemDone(
             sequence_number=self.next(), output_index=opened.index, item=copy.copy(opened.item)
         )
-        return [*told, done]
+        return [*result, done]
 
     def _make_room(self) -> list[Event]:
         """End what another item cannot begin beside."""
-        told: list[Event] = []
+        result: list[Event] = []
         if self._message is not None:
             if self.cites:
                 self._spoken.append(self._message)
             else:
-                told += self._close(self._message, DONE)
+                result += self._close(self._message, DONE)
             self._message = None
         if self._other is not None:
-            told += self._close(self._other, DONE)
+            result += self._close(self._other, DONE)
             self._other = None
-        return told
+        return result
 
     def _begin(self, opened: Open) -> list[Event]:
-        told = self._make_room()
+        result = self._make_room()
         self._other = opened
-        return [*told, self._add(opened)]
+        return [*result, self._add(opened)]
 
     def _speaking(self) -> tuple[OpenMessage, list[Event]]:
         """Return the open message, or open a new one."""
-        told: list[Event] = []
+        result: list[Event] = []
         if self._other is not None:
-            told = self._close(self._other, DONE)
+            result = self._close(self._other, DONE)
             self._other = None
         if self._message is None:
             item = MessageItem(id=self._id("msg"), role="assistant", status=OPEN, content=[])
             self._message = OpenMessage(item, len(self.items), self.next)
             self._messages.append(self._message)
-            told.append(self._add(self._message))
-        return self._message, told
+            result.append(self._add(self._message))
+        return self._message, result
 
     def text(self, delta: str, logprobs: list[TokenLogprob]) -> list[Event]:
         """Add visible text; return the events."""
         if self._message is not None and self._other is None:
             return self._message.text(delta, logprobs)
-        message, told = self._speaking()
-        return told + message.text(delta, logprobs)
+        message, result = self._speaking()
+        return result + message.text(delta, logprobs)
 
     def refusal(self, words: str) -> list[Event]:
         """Add a refusal; return the events."""
-        message, told = self._speaking()
-        return told + message.refusal(words)
+        message, result = self._speaking()
+        return result + message.refusal(words)
 
     def thought(self, delta: str) -> list[Event]:
         """Add to the summary of thoughts; return the events."""
         if isinstance(self._other, OpenReasoning):
             return self._other.text(delta)
-        opened, told = self._reasoning()
-        return told + opened.text(delta)
+        opened, result = self._reasoning()
+        return result + opened.text(delta)
 
     def _reasoning(self) -> tuple[OpenReasoning, list[Event]]:
         item = ReasoningItem(id=self._id("rs"), summary=[], status=OPEN)
-        told = self._make_room()
+        result = self._make_room()
         opened = OpenReasoning(item, len(self.items), self.next)
         self._other = opened
-        return opened, [*told, self._add(opened)]
+        return opened, [*result, self._add(opened)]
 
     def carry(self, content: str, *, alone: bool) -> list[Event]:
         """Give the open reasoning item its `encrypted_content`; `alone`: or a new one, if none is open."""
-        told: list[Event] = []
+        result: list[Event] = []
         opened = self._other if isinstance(self._other, OpenReasoning) else None
         if opened is None and alone:
-            opened, told = self._reasoning()
+            opened, result = self._reasoning()
         if opened is not None:
             opened.reasoning.encrypted_content = content
-        return told
+        return result
 
     def call(self, call_id: str, name: CallName, arguments: str) -> list[Event]:
         """Add a whole call of one of the client's tools; return the events."""
@@ -164,7 +164,7 @@ class Output:
             id=self._id("fc"), call_id=call_id, name=name.name, arguments="", status=OPEN, namespace=name.namespace
         )
         opened = Open(item, len(self.items), self.next)
-        told = self._begin(opened)
+        result = self._begin(opened)
         item.arguments = arguments
         delta: Event = events.ArgumentsDelta(
             sequence_number=self.next(), item_id=item.id, output_index=opened.index, delta=arguments
@@ -172,7 +172,7 @@ class Output:
         done: Event = events.ArgumentsDone(
             sequence_number=self.next(), item_id=item.id, output_index=opened.index, arguments=arguments, name=name.name
         )
-        return [*told, delta, done]
+        return [*result, delta, done]
 
     def custom_call(self, call_id: str, name: CallName, text: str) -> list[Event]:
         """Add a whole call of a custom tool; return the events."""
@@ -180,7 +180,7 @@ class Output:
             id=self._id("ctc"), call_id=call_id, name=name.name, input="", status=OPEN, namespace=name.namespace
         )
         opened = Open(item, len(self.items), self.next)
-        told = self._begin(opened)
+        result = self._begin(opened)
         item.input = text
         delta: Event = events.InputDelta(
             sequence_number=self.next(), item_id=item.id, output_index=opened.index, delta=text
@@ -188,15 +188,15 @@ class Output:
         done: Event = events.InputDone(
             sequence_number=self.next(), item_id=item.id, output_index=opened.index, input=text
         )
-        return [*told, delta, done]
+        return [*result, delta, done]
 
     def search(self, action: dict[str, Any]) -> list[Event]:
         """Add a search that Gemini ran; return the events."""
         item = WebSearchCallItem(id=self._id("ws"), action=action, status=OPEN)
         opened = Open(item, len(self.items), self.next)
-        told = self._begin(opened)
+        result = self._begin(opened)
         stages = (events.WebSearchInProgress, events.WebSearchSearching, events.WebSearchCompleted)
-        return [*told, *(self._stage(stage, item.id, opened.index) for stage in stages)]
+        return [*result, *(self._stage(stage, item.id, opened.index) for stage in stages)]
 
     def _stage(self, kind: type[ItemEvent], item_id: str, index: int) -> Event:
         return kind(sequence_number=self.next(), item_id=item_id, output_index=index)
@@ -210,38 +210,38 @@ class Output:
             id=self._id("ci"), code="", container_id=self._id("cntr"), outputs=None, status=OPEN
         )
         opened = OpenCode(item, len(self.items), self.next)
-        told = self._begin(opened)
+        result = self._begin(opened)
         item.code = code
         place: dict[str, Any] = {"item_id": item.id, "output_index": opened.index}
-        told.append(self._stage(events.CodeInProgress, item.id, opened.index))
-        told.append(events.CodeDelta(sequence_number=self.next(), delta=code, **place))
-        told.append(events.CodeDone(sequence_number=self.next(), code=code, **place))
-        told.append(self._stage(events.CodeInterpreting, item.id, opened.index))
-        return opened, told
+        result.append(self._stage(events.CodeInProgress, item.id, opened.index))
+        result.append(events.CodeDelta(sequence_number=self.next(), delta=code, **place))
+        result.append(events.CodeDone(sequence_number=self.next(), code=code, **place))
+        result.append(self._stage(events.CodeInterpreting, item.id, opened.index))
+        return opened, result
 
     def ran(self, output: str, *, failed: bool = False) -> list[Event]:
         """Add the output of code that ran. `failed`: it did not come to its end."""
-        opened, told = (self._other, []) if isinstance(self._other, OpenCode) else self._run("")
+        opened, result = (self._other, []) if isinstance(self._other, OpenCode) else self._run("")
         opened.code.outputs = opened.code.outputs or []
         opened.code.outputs.append({"type": "logs", "logs": output})
         opened.has_failed = failed
-        return [*told, self._stage(events.CodeCompleted, opened.code.id, opened.index)]
+        return [*result, self._stage(events.CodeCompleted, opened.code.id, opened.index)]
 
     def image(self, data: str, kind: str) -> list[Event]:
         """Add an image; `kind` is the type that Gemini names, which the image's header may correct."""
         item = ImageGenerationCallItem(id=self._id("ig"), result=None, status=OPEN)
         opened = Open(item, len(self.items), self.next)
-        told = self._begin(opened)
+        result = self._begin(opened)
         item.result, item.output_format = data, kind
         if (header := _header_of(data)) is not None:
             item.output_format, item.size, item.quality = header.kind, header.size, "auto"
             item.background = "auto" if header.has_alpha else "opaque"
         stages = (events.ImageInProgress, events.ImageGenerating, events.ImageCompleted)
-        return [*told, *(self._stage(stage, item.id, opened.index) for stage in stages)]
+        return [*result, *(self._stage(stage, item.id, opened.index) for stage in stages)]
 
     def cite(self, found: Sequence[UrlCitationAnnotation]) -> list[Event]:
         """Add citations at characters of the whole text; a message that has ended takes none."""
-        told: list[Event] = []
+        result: list[Event] = []
         still_open = [*self._spoken, self._message]
         start = 0
         for message in self._messages:
@@ -249,17 +249,17 @@ class Output:
                 if isinstance(part, OutputText):
                     end = start + message.length(part)
                     if any(message is one for one in still_open):
-                        told += [message.annotate(part, one) for one in citations_of(found, start, end)]
+                        result += [message.annotate(part, one) for one in citations_of(found, start, end)]
                     start = end
-        return told
+        return result
 
     def finish(self, status: str) -> list[Event]:
         """End what is open; the last item has the status of the whole answer."""
-        told = self.text("", []) if not self.items and status == DONE else []
+        result = self.text("", []) if not self.items and status == DONE else []
         still_open = (*self._spoken, self._message, self._other)
         left = sorted((one for one in still_open if one is not None), key=lambda one: one.index)
         for number, opened in enumerate(left, 1):
-            told += self._close(opened, status if number == len(left) else DONE)
+            result += self._close(opened, status if number == len(left) else DONE)
         self._message = self._other = None
         self._spoken = []
-        return told
+        return result

@@ -110,10 +110,10 @@ class _Repeats:
         before = [index for index in range(max(last, self._answer)) if type_of(given[index]) == "message"]
         if not before:
             return found
-        said = [_said_by(item) for item in self._history if type_of(item) == "message"]
-        asked = [one for one in said if one[0] == "user"][-1:]
-        known = frozenset(said), frozenset(asked)
-        return found.union(index for index in before if _said_by(given[index]) in known[index > last])
+        messages = [_words_of(item) for item in self._history if type_of(item) == "message"]
+        asked = [one for one in messages if one[0] == "user"][-1:]
+        known = frozenset(messages), frozenset(asked)
+        return found.union(index for index in before if _words_of(given[index]) in known[index > last])
 
     def _has(self, item: InputItem, index: int) -> bool:
         if (same := self._by_id.get(item.id or "")) is not None and _is_same(same, item):
@@ -172,7 +172,7 @@ def _content(item: InputItem) -> list[bytes | str | None]:
     return [part.text if (part.type or _TEXTS[0]) in _TEXTS else encode(part) for part in item.content]
 
 
-def _said_by(item: InputItem) -> tuple[str | None, tuple[bytes | str | None, ...]]:
+def _words_of(item: InputItem) -> tuple[str | None, tuple[bytes | str | None, ...]]:
     return item.role, tuple(_content(item))
 
 

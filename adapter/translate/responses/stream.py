@@ -122,22 +122,22 @@ class ResponseStream:
         """Return the events for one event of Gemini's stream."""
         reader = self._reader
         text = None if unknown else reader.plain_text(response)
-        said = reader.feed(response, unknown) if text is None else [TextPiece(0, text, reader.is_thinking)]
-        told = [] if self._started else self.start()
+        pieces = reader.feed(response, unknown) if text is None else [TextPiece(0, text, reader.is_thinking)]
+        result = [] if self._started else self.start()
         self._remember()
         for candidate in response.candidates or ():
             if present(candidate.grounding_metadata):
                 self._search = self._search or _action(candidate.grounding_metadata)
-        return told + self._write(said)
+        return result + self._write(pieces)
 
     def close(self) -> list[Event]:
         """Return the events after the last one: citations, the ends of open items, the response itself."""
-        said, usage = self._reader.close(), self._reader.usage()
-        told = [] if self._started else self.start()
+        pieces, usage = self._reader.close(), self._reader.usage()
+        result = [] if self._started else self.start()
         self._remember()
-        told += self._write(said)
+        result += self._write(pieces)
         self.response.usage = usage_of(usage) if usage is not None else None
-        return told + self._end()
+        return result + self._end()
 
     def note_continuation(self) -> None:
         """Note that a further call of Gemini goes on with the answer."""
@@ -149,18 +149,18 @@ class ResponseStream:
         Many clients look at neither status nor error of the last event and would take half an answer for a whole one;
         their SDK raises the event before it.
         """
-        told = self.start() + self._output.finish("incomplete")
+        result = self.start() + self._output.finish("incomplete")
         self.response.status = "failed"
         self.response.error = error = failure_of(body.error)
         if has_error_event:
-            told.append(events.StreamError(sequence_number=self._output.next(), error=error_of(error)))
-        return [*told, self._of_response(events.Failed)]
+            result.append(events.StreamError(sequence_number=self._output.next(), error=error_of(error)))
+        return [*result, self._of_response(events.Failed)]
 
     def cancel(self) -> list[Event]:
         """Return the events of a response that the client took back: the last one of the stream."""
-        told = self.start() + self._output.finish("incomplete")
+        result = self.start() + self._output.finish("incomplete")
         self.response.status = "cancelled"
-        return [*told, self._of_response(events.Incomplete)]
+        return [*result, self._of_response(events.Incomplete)]
 
     def _of_response(self, kind: type[events.ResponseEvent]) -> Event:
         now = copy.copy(self.response)
@@ -179,18 +179,18 @@ class ResponseStream:
         wholes = [one.signature for one in issued if one.by_words and not one.signature.calls]
         return [Issued(item_key(ids[0]), wholes[0])] if ids and wholes else []
 
-    def _write(self, said: Sequence[ChoiceEvent]) -> list[Event]:
+    def _write(self, pieces: Sequence[ChoiceEvent]) -> list[Event]:
         """Return the events for what Gemini said; a response has one choice."""
-        told: list[Event] = []
-        if said:
+        result: list[Event] = []
+        if pieces:
             self.response.model = self._reader.model or self._stamp.model
             self.response.service_tier = self._reader.tier or self.response.service_tier
-        for event in said:
+        for event in pieces:
             if event.choice:
                 self._lose(f"candidates[{event.choice}]", "choices-dropped", "a response has one answer")
             else:
-                told += self._events_of(event)
-        return told
+                result += self._events_of(event)
+        return result
 
     def _events_of(self, event: ChoiceEvent) -> list[Event]:
         match event:
@@ -229,28 +229,28 @@ class ResponseStream:
     def _last(self, end: ChoiceEnd) -> list[Event]:
         """Return the events that only the end of the answer tells; signatures travel in `encrypted_content`."""
         self._finish = end.finish
-        told = self._cite(end.annotations or [])
+        result = self._cite(end.annotations or [])
         if end.refusal is not None:
-            told += self._output.refusal(end.refusal)
+            result += self._output.refusal(end.refusal)
         rest = {name: value for name, value in end.extras.items() if name not in ("thought_signature", "parts")}
         if self._untold:
             rest["parts"] = extras.compact(msgspec.Raw(encode(self._untold)))
         self.response.extra_content = extras.google(rest)
-        return told
+        return result
 
     def _cite(self, annotations: Sequence[Annotation]) -> list[Event]:
         cited = [
             UrlCitationAnnotation(start_index=one.start_index, end_index=one.end_index, url=one.url, title=one.title)
             for one in (annotation.url_citation for annotation in annotations)
         ]
-        told = self._output.cite(cited)
-        if len(told) < len(cited):
+        result = self._output.cite(cited)
+        if len(result) < len(cited):
             self._lose(
                 "candidates[0].groundingMetadata.groundingSupports",
                 "citation-lost",
                 "the message they cite has ended",
             )
-        return told
+        return result
 
     def _lose(self, path: str, code: str, reason: str) -> None:
         note = Note(path, Fate.DROPPED, code, reason)
@@ -259,15 +259,15 @@ class ResponseStream:
 
     def _call(self, call: AnsweredCall) -> list[Event]:
         """Add a call; its signature is in the reasoning item before it."""
-        told: list[Event] = []
+        result: list[Event] = []
         record = self._records.get(call_key(call.id))
         if record is not None and record.signature.value:
-            told += self._output.carry(responses_carrier.seal([record]), alone=self.view.keeps_nothing)
+            result += self._output.carry(responses_carrier.seal([record]), alone=self.view.keeps_nothing)
         if call.kind == "custom":
             name = self.view.names.get(call.name) or CallName("custom", call.name)
-            return told + self._output.custom_call(call.id, name, call.arguments)
+            return result + self._output.custom_call(call.id, name, call.arguments)
         name = self.view.names.get(call.name) or CallName("function", call.name)
-        return told + self._output.call(call.id, name, call.arguments)
+        return result + self._output.call(call.id, name, call.arguments)
 
     def _image(self, part: Part) -> list[Event]:
         blob = part.inline_data or Blob()
@@ -301,17 +301,17 @@ class ResponseStream:
 
     def _end(self) -> list[Event]:
         reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(self._finish)
-        told = self._tell_search()
+        result = self._tell_search()
         if reason is None and self.view.keeps_nothing:
-            told += self._last_records()
-        told += self._output.finish("incomplete" if reason else "completed")
+            result += self._last_records()
+        result += self._output.finish("incomplete" if reason else "completed")
         if reason is not None:
             self.response.status = "incomplete"
             self.response.incomplete_details = IncompleteDetails(reason=reason)
-            return [*told, self._of_response(events.Incomplete)]
+            return [*result, self._of_response(events.Incomplete)]
         self.response.status = "completed"
         self.response.completed_at = int(self._clock())
-        return [*told, self._of_response(events.Completed)]
+        return [*result, self._of_response(events.Completed)]
 
     def _last_records(self) -> list[Event]:
         """Add a reasoning item for what only the whole answer tells: signatures of texts and images, lost parts.

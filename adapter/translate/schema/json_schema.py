@@ -175,14 +175,14 @@ class _Document:
         pointer = source["$ref"]
         siblings = {key: value for key, value in source.items() if key != "$ref"}
         target = pointers.target(self.root, pointer)
-        kept = pointers.definition(pointer) if path or pointer != "#" else None
+        definition = pointers.definition(pointer) if path or pointer != "#" else None
         if target is None:
             self.note(
                 path, "$ref", Fate.DROPPED, "schema-loosened", f"{words(pointer)} points to nothing in this schema"
             )
             return SchemaNode(self, siblings, path, depth).convert()
-        if kept is not None and not set(siblings) - BESIDE_REFERENCE:
-            return self._kept_reference(kept, siblings, path)
+        if definition is not None and not set(siblings) - BESIDE_REFERENCE:
+            return self._kept_reference(definition, siblings, path)
         if pointer in self.following:
             self.note(
                 path,

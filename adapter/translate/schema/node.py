@@ -62,7 +62,7 @@ class SchemaNode:
         self.path = path
         self.depth = depth
         self.result: Schema = {}
-        self.said: list[str] = []
+        self.remarks: list[str] = []
 
     def convert(self) -> Schema:
         """Return the schema for Gemini."""
@@ -77,9 +77,9 @@ class SchemaNode:
             else:
                 self.drop(keyword)
         self._complete()
-        if self.said:
+        if self.remarks:
             described = self.result.get("description") or ""
-            self.result["description"] = f"{described} ({'; '.join(self.said)})".lstrip()
+            self.result["description"] = f"{described} ({'; '.join(self.remarks)})".lstrip()
         return self.result
 
     def plain(self, keyword: str, value: Any) -> None:
@@ -107,7 +107,7 @@ class SchemaNode:
             reason = "Gemini does not know it, and it is too long to describe"
             self.note(keyword, Fate.DROPPED, "schema-keyword-dropped", reason)
             return
-        self.said.append(f"{keyword}: {text}")
+        self.remarks.append(f"{keyword}: {text}")
         code = "schema-annotation-described" if keyword == "default" else "schema-constraint-described"
         self.note(keyword, Fate.APPROXIMATED, code, "Gemini does not enforce it: told in the description")
 
@@ -168,14 +168,14 @@ class SchemaNode:
     def enum(self, value: Any) -> None:
         """Keep non-empty texts and numbers; null becomes a type, and the rest goes into the description."""
         members = value if isinstance(value, list) else [value]
-        kept = [one for one in members if _fits_enum(one)]
+        accepted = [one for one in members if _fits_enum(one)]
         others = [one for one in members if one is not None and not _fits_enum(one)]
-        if kept:
-            self.result["enum"] = kept
-        if not kept and sorted(map(repr, others)) == ["False", "True"]:
+        if accepted:
+            self.result["enum"] = accepted
+        if not accepted and sorted(map(repr, others)) == ["False", "True"]:
             return
         if others:
-            self.said.append(f"{'also allowed' if kept else 'one of'}: {words(others)}")
+            self.remarks.append(f"{'also allowed' if accepted else 'one of'}: {words(others)}")
             self.note(
                 "enum",
                 Fate.APPROXIMATED,

@@ -139,8 +139,8 @@ class _Message:
             "schema-loosened",
             "the parameters of a function are an object: any object is allowed",
         )
-        told = f"(the arguments: {words({key: root[key] for key in root if key not in _WORDS}) or kinds})"
-        described = f"{root.get('description', '')} {told}".lstrip()
+        hint = f"(the arguments: {words({key: root[key] for key in root if key not in _WORDS}) or kinds})"
+        described = f"{root.get('description', '')} {hint}".lstrip()
         return {"type": "object", "description": described}
 
     def _one_object(self, root: Schema, branches: list[Schema]) -> Schema:
@@ -151,8 +151,8 @@ class _Message:
         required = [name for name in dict.fromkeys(needed[0]) if all(name in names for names in needed)]
         reason = "the upstream's roots have no alternatives: one object with the properties of all"
         self.note(_Spot(), "anyOf", "schema-loosened", reason)
-        told = f"(required, one of: {words([[n for n in names if n not in required] for names in needed])})"
-        described = f"{root.get('description', '')} {told if any(needed) else ''}".strip()
+        hint = f"(required, one of: {words([[n for n in names if n not in required] for names in needed])})"
+        described = f"{root.get('description', '')} {hint if any(needed) else ''}".strip()
         rest = {key: value for key, value in root.items() if key not in ("anyOf", "description", "type")}
         made: Schema = {**rest, "type": "object", "properties": properties, "required": required}
         return {**made, "description": described} if described else made

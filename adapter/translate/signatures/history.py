@@ -235,8 +235,8 @@ class History:
     def take_words(self, found: Records) -> None:
         """Give the records that were found by words to their answers and to calls without one."""
         for key, (answer, number, record) in self._legacy.items():
-            said = found.get(key)
-            if said is not None and (said.value, said.id) == (record.value, record.id):
+            stored = found.get(key)
+            if stored is not None and (stored.value, stored.id) == (record.value, record.id):
                 answer.found[number] = Found(record, SignatureSource.ID)
         for key, answer in self._keys.items():
             if key in found and not found[key].is_ambiguous and found[key] != NOTHING:

@@ -120,10 +120,10 @@ def image_urls(message: Message) -> list[str]:
 
 def answer_form(text: str, images: Sequence[str], calls: Sequence[str]) -> bytes:
     """Return an answer's form: its text, its images' contents by URL, and its calls' digests in any order."""
-    said = text.strip().encode("utf-8", "surrogatepass")
+    data = text.strip().encode("utf-8", "surrogatepass")
     media = "".join([_media_digest(url) for url in images]) if images else ""
     called = "".join(sorted(calls)) if len(calls) > 1 else calls[0] if calls else ""
-    return b"a%d:%d:%d:%b%b" % (len(said), len(media), len(calls), said, (media + called).encode())
+    return b"a%d:%d:%d:%b%b" % (len(data), len(media), len(calls), data, (media + called).encode())
 
 
 def _media_digest(url: str) -> str:
@@ -188,14 +188,14 @@ class PrefixDigest(msgspec.Struct, eq=False):
             self._end_results()
         update, digest_so_far, keys = self._running.update, self._running.hexdigest, {}
         for number, (text, call, result) in enumerate(steps):
-            said = text.strip().encode("utf-8", "surrogatepass") if text else b""
-            update(b"a%d:0:1:%b%b" % (len(said), said, call.encode()))
+            data = text.strip().encode("utf-8", "surrogatepass") if text else b""
+            update(b"a%d:0:1:%b%b" % (len(data), data, call.encode()))
             if number in wanted:
                 keys[number] = f"turn:{digest_so_far()}"
             # By itself: it is long, and to join it to the others would copy it.
-            said = result.strip().encode("utf-8", "surrogatepass")
-            update(b"t1:0:1;%d:" % len(said))
-            update(said)
+            data = result.strip().encode("utf-8", "surrogatepass")
+            update(b"t1:0:1;%d:" % len(data))
+            update(data)
         return keys
 
     def _end_results(self) -> None:
@@ -223,8 +223,8 @@ class PrefixDigest(msgspec.Struct, eq=False):
 
 def _content_form(content: str | list[ContentPart] | None) -> bytes:
     if content is None or isinstance(content, str):
-        said = content.strip().encode("utf-8", "surrogatepass") if content else b""
-        return b"1;%d:%b" % (len(said), said)
+        data = content.strip().encode("utf-8", "surrogatepass") if content else b""
+        return b"1;%d:%b" % (len(data), data)
     media = [encode(_medium(part)) for part in content if part.text is None]
     return _frame(as_bytes(text_of(content).strip()), *media)
 
