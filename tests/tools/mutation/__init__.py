@@ -1,1 +1,1 @@
-"""Mutation testing of `adapter/translate` by the conformance cases alone; `python -m tests.tools.mutation` runs it."""
+"""Mutation testing of `adapter/translate` by the conformance cases and the unit tests of the pure layers."""

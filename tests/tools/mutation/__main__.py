@@ -1,4 +1,4 @@
-"""`python -m tests.tools.mutation`: how many mutants of `adapter/translate` the conformance cases notice.
+"""`python -m tests.tools.mutation`: how many mutants of `adapter/translate` the cases or the unit tests notice.
 
 Leaves with 1 when fewer than `LEAST` of a hundred are noticed, or when one that is not has no argument in
 `survivors.toml`.
@@ -10,10 +10,11 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 
-from tests.tools.mutation.killing import killed, prepare
+from tests.tools.mutation.killing import Noticed, noticed, passes, prepare
 from tests.tools.mutation.mutants import TRANSLATE, Mutant, mutants_of
-from tests.tools.mutation.reach import reach
+from tests.tools.mutation.reach import reach_of_cases
 from tests.tools.mutation.survivors import FILE, faults, groups, stale
+from tests.tools.mutation.unit_tests import reach_of_tests
 
 LEAST = 85
 
@@ -30,6 +31,18 @@ def _lot(mutant: Mutant) -> bytes:
     return blake2b(f"{mutant.file}\n{mutant.before}\n{mutant.after}".encode(), digest_size=8).digest()
 
 
+def _row(name: str, count: Counter[Noticed]) -> str:
+    """What was noticed of a file: by cases alone, and by cases or unit tests."""
+    by_case = _share(count, Noticed.BY_CASE)
+    by_any = _share(count, Noticed.BY_CASE, Noticed.BY_UNIT_TEST)
+    number = count.total() - count[Noticed.NEVER]
+    return f"{name:28} {number:5} of {count.total():5}  {by_any:5.1f} %  by cases alone {by_case:5.1f} %"
+
+
+def _share(count: Counter[Noticed], *who: Noticed) -> float:
+    return 100 * sum(count[one] for one in who) / count.total()
+
+
 def main() -> int:
     """Try them all and print what was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.tools.mutation")
@@ -42,23 +55,23 @@ def main() -> int:
         print(*(gone := stale(groups(), chosen("", 0))), sep="\n")
         return int(bool(gone))
     mutants = sorted(chosen(options.only, options.sample), key=lambda one: (one.path, one.lines))
-    reached = reach(sorted(TRANSLATE.rglob("*.py")))
+    files = sorted(TRANSLATE.rglob("*.py"))
+    cases = reach_of_cases(files)
+    tests = reach_of_tests(files, passes)
     prepare()
-    tried: Counter[str] = Counter()
-    dead: Counter[str] = Counter()
+    counts: dict[str, Counter[Noticed]] = {}
     alive: list[Mutant] = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        for mutant, noticed in zip(mutants, pool.map(lambda one: killed(one, reached), mutants), strict=True):
-            tried[mutant.file] += 1
-            if noticed:
-                dead[mutant.file] += 1
-            else:
+        for mutant, first in zip(mutants, pool.map(lambda one: noticed(one, cases, tests), mutants), strict=True):
+            counts.setdefault(mutant.file, Counter())[first] += 1
+            if first is Noticed.NEVER:
                 alive.append(mutant)
                 print(f"{mutant.file}:{mutant.lines[0]}\n- {mutant.before}\n+ {mutant.after}", flush=True)
-    for name in tried:
-        print(f"{name:28} {dead[name]:5} of {tried[name]:5}  {100 * dead[name] / tried[name]:5.1f} %")
-    share = 100 * dead.total() / tried.total()
-    print(f"{'all':28} {dead.total():5} of {tried.total():5}  {share:5.1f} %")
+    for name, count in counts.items():
+        print(_row(name, count))
+    total = sum(counts.values(), Counter())
+    print(_row("all", total))
+    share = _share(total, Noticed.BY_CASE, Noticed.BY_UNIT_TEST)
     unargued = faults(alive, groups(), whole=not options.only and not options.sample)
     print(f"{len(alive)} survivors", *unargued or [f"each with an argument in {FILE.name}"], sep="\n")
     return int(share < LEAST or bool(unargued))

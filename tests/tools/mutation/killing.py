@@ -1,17 +1,27 @@
-"""Whether the cases notice a mutant: it runs in a fork of a process that has everything loaded."""
+"""Whether the cases, or else the unit tests, notice a mutant: they run in forks of a process with everything loaded."""
 
+import enum
 import gc
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.support import pure
+from tests.tools.mutation import unit_tests
 from tests.tools.mutation.loading import caches, loaded, replaced
 from tests.tools.mutation.mutants import Mutant
 from tests.tools.mutation.reach import Reach
 
-SECONDS = 20
-"""Of the processor's time: more than all cases need."""
+SECONDS = 120
+"""Of the processor's time: more than all cases, and more than all unit tests need, measured ones too."""
+
+
+class Noticed(enum.Enum):
+    """Who noticed a mutant first."""
+
+    BY_CASE = "by a case"
+    BY_UNIT_TEST = "by a unit test"
+    NEVER = "never"
 
 
 def prepare() -> None:
@@ -23,25 +33,38 @@ def prepare() -> None:
     gc.disable()
 
 
-def killed(mutant: Mutant, reached: Reach) -> bool:
-    """Whether a case fails, or hangs, with the mutant in place of the original."""
-    cases = reached.of(mutant)
+def noticed(mutant: Mutant, cases: Reach, tests: Reach) -> Noticed:
+    """Who fails, or hangs, with the mutant in place of the original."""
+    if not passes(lambda: _run_cases(mutant, cases.of(mutant), anew=cases.loads(mutant))):
+        return Noticed.BY_CASE
+    reaching = tests.of(mutant)
+    if reaching and not passes(lambda: unit_tests.run(reaching, mutant)):
+        return Noticed.BY_UNIT_TEST
+    return Noticed.NEVER
+
+
+def passes(work: Callable[[], bool]) -> bool:
+    """Do something in a fork: whether it says so, without an exception and in time."""
     child = os.fork()
     if child == 0:
-        os._exit(_child(mutant, cases, reached.loads(mutant)))
+        os._exit(_child(work))
     _, status = os.waitpid(child, 0)
-    return status != 0
+    return status == 0
 
 
-def _child(mutant: Mutant, cases: Sequence[int], anew: bool) -> int:
+def _child(work: Callable[[], bool]) -> int:
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
     try:
-        module = loaded(mutant) if anew else replaced(mutant)
-        for case in cases:
-            module.check_case(*pure.RUNS[case])
+        return 0 if work() else 1
     except BaseException:  # noqa: BLE001 - whatever goes wrong, the mutant was noticed
         return 1
-    return 0
+
+
+def _run_cases(mutant: Mutant, cases: Sequence[str], anew: bool) -> bool:
+    module = loaded(mutant) if anew else replaced(mutant)
+    for case in cases:
+        module.check_case(*pure.RUNS[int(case)])
+    return True

@@ -1,4 +1,4 @@
-"""The module that runs the cases on top of a mutant."""
+"""The module that runs the cases on top of a mutant, and whatever else is loaded anew."""
 
 import functools
 import gc
@@ -28,9 +28,20 @@ def loaded(mutant: Mutant | None = None) -> Any:
         package, _, module = name.rpartition(".")
         vars(sys.modules[package]).pop(module, None)
         del sys.modules[name]
+    _find(mutant)
+    return importlib.import_module("tests.support.pure")
+
+
+def without_ours(mutant: Mutant | None = None) -> None:
+    """Forget all modules of the project, so that whoever imports them loads them anew."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("adapter", "conformance", "tests")]:
+        del sys.modules[name]
+    _find(mutant)
+
+
+def _find(mutant: Mutant | None) -> None:
     if mutant is not None:
         sys.meta_path.insert(0, _Finder(mutant))
-    return importlib.import_module("tests.support.pure")
 
 
 def caches() -> list[Callable[[], None]]:
@@ -72,11 +83,11 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._name = _module(mutant.path)
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        """See `MetaPathFinder`."""
+        """Find the file that is changed."""
         if fullname != self._name:
             return None
         return importlib.util.spec_from_file_location(fullname, self._mutant.path, loader=self)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """See `Loader`."""
+        """Execute what it was changed to."""
         exec(compile(self._mutant.source, str(self._mutant.path), "exec"), module.__dict__)

@@ -1,8 +1,8 @@
-"""Which cases reach which lines."""
+"""Which runs reach which lines: a run is a case with a client, or a unit test."""
 
 import ast
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,15 +27,23 @@ class Use(NamedTuple):
 
 
 class Reach:
-    """The cases, by number, that run each statement; cases that run few statements come first."""
+    """The runs that execute each statement; those that execute few statements come first.
 
-    def __init__(self, files: Sequence[Path], found: dict[Place, set[int]]) -> None:
-        length: dict[int, int] = defaultdict(int)
-        for cases in found.values():
-            for case in cases:
-                length[case] += 1
-        self._length = length
+    `found` has their numbers in `runs`. `outside` has, by a name that other code than `files` reads, the numbers of the
+    runs that may execute that code.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        found: Mapping[Place, set[int]],
+        runs: Sequence[str],
+        outside: Mapping[str, Set[int]],
+    ) -> None:
+        self._length = Counter(run for there in found.values() for run in there)
         self._found = found
+        self._runs = runs
+        self._outside = outside
         self._trees = {path: ast.parse(path.read_text()) for path in files}
         self._first = {path: statements(tree) for path, tree in self._trees.items()}
         self._uses: dict[str, list[Use]] = defaultdict(list)
@@ -43,24 +51,24 @@ class Reach:
             for top in tree.body:
                 for name, line in _names(top):
                     self._uses[name].append(Use((path, self._first[path].get(line, line)), top))
-        outside = (path for path in (REPOSITORY / "adapter").rglob("*.py") if path not in self._trees)
-        self._outside = {name for path in outside for name, _ in _names(ast.parse(path.read_text()))}
 
     def loads(self, mutant: Mutant) -> bool:
         """Whether a changed line runs when its module is loaded, or its function does, which may leave closures."""
         return not mutant.function or any(map(self._loading, self._places(mutant) | self._beside(mutant)))
 
-    def of(self, mutant: Mutant) -> list[int]:
-        """The cases that run a changed line; of what runs when the module is loaded, those that run what uses it."""
+    def of(self, mutant: Mutant) -> list[str]:
+        """The runs that execute a changed line; of what is executed when the module is loaded, those that use it."""
         places = self._places(mutant)
+        runs: set[int] = set()
         if self.loads(mutant):
-            top = _at(self._trees[mutant.path].body, mutant)
-            users = self._users(top)
+            users = self._users(_at(self._trees[mutant.path].body, mutant))
             if users is None:
-                return list(range(len(pure.RUNS)))
-            places |= users
-        cases = {case for place in places for case in self._found.get(place, ())} - {LOADING}
-        return sorted(cases, key=lambda case: (self._length[case], case))
+                runs |= set(range(len(self._runs)))
+            else:
+                places |= users.places
+                runs |= users.runs
+        runs |= {run for place in places for run in self._found.get(place, ())}
+        return [self._runs[run] for run in sorted(runs - {LOADING}, key=lambda run: (self._length[run], run))]
 
     def _places(self, mutant: Mutant) -> set[Place]:
         first = self._first[mutant.path]
@@ -76,14 +84,14 @@ class Reach:
     def _loading(self, place: Place) -> bool:
         return LOADING in self._found.get(place, ())
 
-    def _users(self, top: ast.stmt) -> set[Place] | None:
+    def _users(self, top: ast.stmt) -> "Users | None":
         """What uses the names that a statement binds, by way of other tables too; None: whatever there is."""
         waiting = [top]
         seen: set[str] = set()
         places: set[Place] = set()
         while waiting:
             bound = _bound(waiting.pop())
-            if bound is None or bound & self._outside:
+            if bound is None:
                 return None
             for name in bound - seen:
                 seen.add(name)
@@ -91,7 +99,14 @@ class Reach:
                     places.add(use.place)
                     if self._loading(use.place):
                         waiting.append(use.top)
-        return places
+        return Users(places, {run for name in seen for run in self._outside.get(name, ())})
+
+
+class Users(NamedTuple):
+    """The statements, and the runs of other code, that use a name."""
+
+    places: set[Place]
+    runs: set[int]
 
 
 def _at(body: Sequence[ast.stmt], mutant: Mutant) -> ast.stmt:
@@ -99,11 +114,10 @@ def _at(body: Sequence[ast.stmt], mutant: Mutant) -> ast.stmt:
     return next(one for one in body if (one.end_lineno or 0) >= mutant.lines[0])
 
 
-def reach(files: Sequence[Path]) -> Reach:
-    """Run all cases once and see which lines each of them runs."""
+def reach_of_cases(files: Sequence[Path]) -> Reach:
+    """Run all cases once and see which lines each of them runs; the server's code, too, is run by all of them."""
     measured = coverage.Coverage(data_file=None, include=[str(path) for path in files], config_file=False)
     measured.start()
-    measured.switch_context(str(LOADING))
     cases = loaded()
     emptying = caches()
     for number, run in enumerate(pure.RUNS):
@@ -112,14 +126,27 @@ def reach(files: Sequence[Path]) -> Reach:
         measured.switch_context(str(number))
         cases.check_case(*run)
     measured.stop()
+    runs = [str(number) for number in range(len(pure.RUNS))]
+    server = (path for path in (REPOSITORY / "adapter").rglob("*.py") if path not in files)
+    names = {name for path in server for name in names_in(path)}
+    return Reach(files, reached(measured.get_data(), runs), runs, dict.fromkeys(names, frozenset(range(len(runs)))))
+
+
+def reached(data: coverage.CoverageData, runs: Sequence[str]) -> dict[Place, set[int]]:
+    """The numbers of the runs, which are coverage's contexts, by statement; none is running: `LOADING`."""
+    numbers = {run: number for number, run in enumerate(runs)} | {"": LOADING}
     found: dict[Place, set[int]] = defaultdict(set)
-    data = measured.get_data()
     for name in data.measured_files():
         path = Path(name)
         first = statements(ast.parse(path.read_text()))
         for line, contexts in data.contexts_by_lineno(name).items():
-            found[path, first.get(line, line)] |= {int(context) for context in contexts if context}
-    return Reach(files, found)
+            found[path, first.get(line, line)] |= {numbers[context] for context in contexts}
+    return found
+
+
+def names_in(path: Path) -> set[str]:
+    """The names that a file reads."""
+    return {name for name, _ in _names(ast.parse(path.read_text()))}
 
 
 def statements(tree: ast.Module) -> dict[int, int]:
