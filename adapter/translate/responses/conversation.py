@@ -157,11 +157,12 @@ class Conversation:
         self._parts().extend(parts)
         self._with_code.add(self._last)
 
-    def image(self, url: str, path: str, item_id: str | None = None) -> None:
-        """Add an image of the model's."""
+    def image(self, url: str, path: str, field: str, item_id: str | None = None) -> None:
+        """Add an image of the model's; the client sent it in this field of the item."""
         message, at = self.model(path, item_id)
         message.images = message.images or []
-        self.paths[f"{at}.images[{len(message.images)}]"] = path
+        place = f"{at}.images[{len(message.images)}]"
+        self.paths |= {place: path, f"{place}.image_url.url": f"{path}.{field}"}
         message.images.append(ImageOutput(type="image_url", image_url=ImageUrl(url=url)))
         head, _, data = url.partition(";base64,")
         self._parts().append(Part(inline_data=Blob(mime_type=head.removeprefix("data:"), data=data)))

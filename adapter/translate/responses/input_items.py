@@ -239,7 +239,8 @@ def _image(item: InputItem, path: str, conversation: Conversation) -> None:
     if item.result is None:
         conversation.note(path, Fate.DROPPED, "empty-content-dropped", "there is no image in it")
         return
-    conversation.image(f"data:image/{item.output_format or 'png'};base64,{item.result}", path, item.id)
+    url = f"data:image/{item.output_format or 'png'};base64,{item.result}"
+    conversation.image(url, path, "result", item.id)
 
 
 def _code(item: InputItem, path: str, conversation: Conversation) -> None:
@@ -257,7 +258,7 @@ def _code(item: InputItem, path: str, conversation: Conversation) -> None:
 def _code_image(url: str, path: str, conversation: Conversation) -> None:
     """Read an image that code made."""
     if url.startswith("data:image/") and ";base64," in url:
-        conversation.image(url, path)
+        conversation.image(url, path, "url")
     else:
         reason = "only images in line can be sent back to Gemini"
         conversation.note(path, Fate.DROPPED, "content-unsupported", reason)

@@ -67,6 +67,13 @@ def kept(history, given_):
             [user("x", id=OWN)],
             [0],
         ),
+        # What an item is called, and what the server says of it, makes it no other one.
+        (
+            [call("a", id="fc_1", status="completed"), result("a", id="fco_1", status="completed", created_by="x")],
+            [call("a"), result("a"), user("y")],
+            [2],
+        ),
+        ([{**stored("x"), "id": OWN}], [user("x", id=OWN), user("y")], [1]),
         ([], [user("x")], [0]),
         # A result of a call that nobody knows.
         ([user("x")], [result("z")], [0]),
@@ -112,6 +119,10 @@ def test_items_of_a_conversation_have_ids_of_their_own():
         ({"type": "item_reference"}, "things[1].id"),
         ({"role": "narrator", "content": "hi"}, "things[1].role"),
         ({"type": "function_call", "call_id": "c", "arguments": "{}"}, "things[1].name"),
+        (
+            user([{"type": "input_audio", "input_audio": {"data": "?", "format": "wav"}}]),
+            "things[1].content[0].input_audio.data",
+        ),
     ],
 )
 def test_an_item_that_nothing_can_read_is_refused(item, path):
