@@ -97,15 +97,15 @@ def _plain(exchange: Exchange) -> str:
     model = loggable(exchange.model)
     asked = model if exchange.model_asked == exchange.model else loggable(exchange.model_asked)
     models = model if asked in ("-", model) else f"{asked} -> {model}"
-    first = f" (first event {round(exchange.first_event_after * 1_000)} ms)" if exchange.first_event_after else ""
-    tokens = ""
-    if exchange.usage is not None:
-        made = (exchange.usage.candidates_token_count or 0) + (exchange.usage.thoughts_token_count or 0)
-        tokens = f" {exchange.usage.prompt_token_count or 0}+{made} tokens"
-    losses = "".join(f" {severity}={count}" for severity, count in exchange.losses.items())
-    error = f" {loggable(exchange.error)}" if exchange.error else ""
-    times = f"{round(exchange.milliseconds)} ms{first}"
-    return f"{exchange.method} {exchange.loggable_path} {exchange.status} {models} {times}{tokens}{losses}{error}"
+    line = f"{exchange.method} {exchange.loggable_path} {exchange.status} {models} {exchange.milliseconds:.0f} ms"
+    if exchange.first_event_after:
+        line += f" (first event {exchange.first_event_after * 1_000:.0f} ms)"
+    if (usage := exchange.usage) is not None:
+        made = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+        line += f" {usage.prompt_token_count or 0}+{made} tokens"
+    for severity, count in exchange.losses.items():
+        line += f" {severity}={count}"
+    return f"{line} {loggable(exchange.error)}" if exchange.error else line
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -114,7 +114,7 @@ class Batches(Generic[T]):
         self._next: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def add_late(self, items: Sequence[T]) -> None:
+    def add_late(self, items: Iterable[T]) -> None:
         """Add items for the next transaction, which begins within `LATE_S`."""
         self._pending += items
         if len(self._pending) >= MAX_LATE:

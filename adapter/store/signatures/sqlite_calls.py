@@ -1,7 +1,7 @@
 """SQLite calls for signatures. They block, so they run in a `Worker` thread."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -42,35 +42,29 @@ def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -
     return rows
 
 
-def write(connection: sqlite3.Connection, rows: Iterable[SignatureRow]) -> None:
+def write(connection: sqlite3.Connection, rows: Sequence[SignatureRow]) -> None:
     """Write all rows in one transaction. Raises `sqlite3.Error`.
 
     Names of the two kinds are never equal, so those of one kind may be written before those of the other.
     """
-    # The driver asks `bytes` for an adapter, which takes as long as the row's search in the index; not so `bytearray`.
-    kinds: tuple[list[dict[str, object]], list[dict[str, object]]] = ([], [])
-    for row in rows:
-        given = {"name": bytearray(row.name), "written": row.written, "body": bytearray(row.body)}
-        kinds[row.by_words].append(given)
     with transaction(connection):
-        for statement, some in zip((_WRITE, _WRITE_BY_WORDS), kinds, strict=True):
-            if some:
-                connection.executemany(statement, some)
+        for statement, by_words in ((_WRITE, False), (_WRITE_BY_WORDS, True)):
+            some = [(row.name, row.written, row.body) for row in rows if row.by_words is by_words]
+            connection.executemany(statement, some)
 
 
 AMBIGUOUS_BODY = encode(AMBIGUOUS)
 
-_WRITE = "INSERT OR REPLACE INTO signatures (name, written, body) VALUES (:name, :written, :body)"
+_WRITE = "INSERT OR REPLACE INTO signatures (name, written, body) VALUES (?, ?, ?)"
 
 _WRITE_BY_WORDS = f"""
-INSERT INTO signatures (name, written, body) VALUES (:name, :written, :body)
+INSERT INTO signatures (name, written, body) VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET id = (SELECT max(id) + 1 FROM signatures), written = excluded.written,
     body = CASE WHEN body <> excluded.body THEN x'{AMBIGUOUS_BODY.hex()}' ELSE excluded.body END
 """
 """One statement, so that of two processes that write at the same time the second sees the first.
 
-An entry that was there gets the highest id, as a new one does: `evict` relies on it. The values have names, since
-Python 3.12.1 warns where numbered ones (`?1`) come as a sequence.
+An entry that was there gets the highest id, as a new one does: `evict` relies on it.
 """
 
 

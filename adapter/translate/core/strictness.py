@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from operator import attrgetter
 from typing import Literal
 
 from adapter.translate.core.catalogue import CODES
@@ -60,7 +59,6 @@ def _gravity(note: Note) -> int:
 
 
 _GRAVITY = {code: _GRAVEST_FIRST.index(one.severity) for code, one in CODES.items()}
-_FATE = attrgetter("fate")
 _EXACT, _REJECTED = Fate.EXACT, Fate.REJECTED
 """Tools and long histories have hundreds of notes, and to read a member of an enumeration takes longer than all else
 that is asked of one (Python 3.11)."""
@@ -82,12 +80,10 @@ def count_losses(notes: Sequence[Note]) -> dict[str, int]:
 
 def counts_by_severity(notes: Sequence[Note]) -> dict[str, int]:
     """Return how many losses there are of each severity, the gravest first; without those that do not occur."""
-    counts: dict[Severity, int] = {}
-    for code, number in count_losses(notes).items():
-        severity = CODES[code].severity
-        counts[severity] = counts.get(severity, 0) + number
-    if refused := list(map(_FATE, notes)).count(_REJECTED):
-        counts[Severity.BREAKS] = counts.get(Severity.BREAKS, 0) + refused
+    found = [note.severity for note in notes if note.fate is not _EXACT]
+    if not found:
+        return {}
+    counts = Counter(found)
     return {severity.value: counts[severity] for severity in _GRAVEST_FIRST if severity in counts}
 
 
