@@ -14,8 +14,7 @@ from adapter.wire.base import encode
 
 _LEVELS = {level: logging.getLevelName(level) for level in (logging.WARNING, logging.INFO, logging.DEBUG)}
 
-_NAME = re.compile(r"[\w.:/+@-]*", re.ASCII)
-_LONGEST = 128
+_NAME = re.compile(r"[\w.:/+@-]{0,128}", re.ASCII)
 
 
 def loggable(model: str) -> str:
@@ -25,12 +24,7 @@ def loggable(model: str) -> str:
     """
     if not model:
         return "-"
-    return model if len(model) <= _LONGEST and _is_name(model) else "?"
-
-
-@lru_cache(1_000)
-def _is_name(model: str) -> bool:
-    return _NAME.fullmatch(model) is not None
+    return model if _NAME.fullmatch(model) else "?"
 
 
 class JsonFormatter(logging.Formatter):
