@@ -5,7 +5,6 @@ import logging
 import re
 import sys
 import time
-from functools import lru_cache
 
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.observe.log_sink import LogSink
@@ -102,12 +101,10 @@ def _plain(exchange: Exchange) -> str:
     return f"{line} {loggable(exchange.error)}" if exchange.error else line
 
 
-@lru_cache(maxsize=1)
 def _clock(second: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(second))
 
 
-@lru_cache(maxsize=1)
 def _date(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
