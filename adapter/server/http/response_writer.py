@@ -17,7 +17,6 @@ bytes behind the end, would be read as another answer.
 
 import time
 from collections.abc import Awaitable, Mapping
-from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -200,9 +199,8 @@ def format_head_lines(headers: Mapping[str, str]) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
-@lru_cache(maxsize=1)
 def _server_lines(*fields: tuple[bytes, bytes]) -> bytes:
-    """Format uvicorn's own headers (`date`, `server`). They change once a second, hence a cache of one."""
+    """Format uvicorn's own headers (`date`, `server`)."""
     return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
