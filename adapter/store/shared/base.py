@@ -1,7 +1,6 @@
 """The interface of signature stores, and the names under which all stores keep entries."""
 
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Protocol
 
@@ -9,9 +8,6 @@ import msgspec
 
 from adapter.wire.limits import LimitExceeded
 from adapter.wire.signatures import AMBIGUOUS, Issued, Signature
-
-MAX_CLIENTS = 1_000
-"""Clients whose part of an entry's name is remembered."""
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
 """The exceptions that decoding a damaged or foreign entry can raise."""
@@ -92,18 +88,12 @@ class StoreUnusable(Exception):
 
 def scoped_name(key: str, client: str) -> bytes:
     """Return the name of an entry: a hash of client and key, so that neither is on the disk in clear."""
-    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20, key=_own_part(client)).digest()
-
-
-@lru_cache(MAX_CLIENTS)
-def _own_part(client: str) -> bytes:
-    """Return the key of a client's hashes; few clients send most requests, so it is remembered."""
-    return blake2b(client.encode()).digest()
+    return scoped_names((key,), client)[0]
 
 
 def scoped_names(keys: Iterable[str], client: str) -> list[bytes]:
     """Return the names of many keys. A long history needs hundreds, so the client's part is hashed only once."""
-    own = _own_part(client)
+    own = blake2b(client.encode()).digest()
     return [blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20, key=own).digest() for key in keys]
 
 
