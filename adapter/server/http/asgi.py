@@ -61,10 +61,10 @@ def fields_of(scope: Scope) -> dict[bytes, bytes]:
     return fields
 
 
-def host_name(value: bytes) -> str:
-    """Return the name or address in a `Host` header, without the port; "" for a malformed one."""
+def host_name(scope: Scope) -> str:
+    """Return the name or address in the `Host` header, without the port; "" if there is none or it is malformed."""
     try:
-        return urlsplit(f"//{value.decode('latin-1')}").hostname or ""
+        return urlsplit(f"//{header(scope, b'host') or ''}").hostname or ""
     except ValueError:
         return ""
 

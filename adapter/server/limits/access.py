@@ -4,7 +4,6 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Collection
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
@@ -106,7 +105,7 @@ class Access:
         """
         if scope["query_string"] and not takes_key_in_url:
             _check_url(scope)
-        if self._pages is not None and not _is_loopback_host(fields_of(scope).get(b"host", b"")):
+        if self._pages is not None and not is_loopback(host_name(scope)):
             _check_page(scope, self._pages)
         if self._open:
             return ANONYMOUS
@@ -163,12 +162,6 @@ class Access:
         return Client(digest.hex(), key if self._passes_on else None, known)
 
 
-@lru_cache(maxsize=64)
-def _is_loopback_host(host: bytes) -> bool:
-    """Return whether a `Host` header, which nearly all requests share, names the loopback address."""
-    return is_loopback(host_name(host))
-
-
 _FORWARDED = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"})
 
 
@@ -178,7 +171,7 @@ def is_local(scope: Scope) -> bool:
     A proxy on this machine that rewrites `Host` and adds no header, as nginx does by default, looks the same. Whatever
     must stay on this machine needs a token, too.
     """
-    if not _is_loopback_host(fields_of(scope).get(b"host", b"")):
+    if not is_loopback(host_name(scope)):
         return False
     return not any(name in _FORWARDED or name.startswith(b"x-forwarded") for name in fields_of(scope))
 
