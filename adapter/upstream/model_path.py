@@ -1,7 +1,6 @@
 """Paths of models in URLs."""
 
 import re
-from functools import lru_cache
 
 from adapter.upstream.errors import InvalidModelName
 
@@ -18,7 +17,6 @@ _COLLECTIONS = ("models/", "tunedModels/", "publishers/", "projects/", "dynamic/
 MAX_NAME = 256
 
 
-@lru_cache(maxsize=1_000)
 def model_path(name: str, models: str = "models/") -> str:
     """Return the path of a model: `x` as `models/x`; a name with its collection stays as it is.
 
