@@ -67,11 +67,6 @@ def sources(notes: Sequence[Note]) -> str:
 def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Note] = ()) -> dict[str, str]:
     """Return the headers with the model that answered and the ledger."""
     ledger = [*request_notes, *reply_notes] if reply_notes else request_notes
-    for note in ledger:
-        if note.code or note.signature is not None:
-            break
-    else:
-        return {"x-adapter-model": model, HEADER: _NO_LOSSES}
     values = {"x-adapter-model": model, HEADER: summary(ledger)}
     found = sources(request_notes)
     return {**values, SIGNATURES_HEADER: found} if found else values
