@@ -1,7 +1,7 @@
 """The ledger for clients: a header, the whole on request, and strict mode."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from starlette.types import Scope
 
@@ -77,15 +77,11 @@ def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
     return {**(extra or {}), "adapter": {"notes": notes_as_json(ledger)}}
 
 
-_LEVELS: Mapping[str, Strictness] = {level.value: level for level in Strictness}
-"""To look one up costs a tenth of calling the enumeration."""
-
-
 def strictness(scope: Scope, operators: LossSettings) -> Strictness:
     """Return the client's level, else the operator's. Raises `Malformed` for a word that is no level."""
     asked = fields_of(scope).get(STRICT_HEADER)
     if asked is None:
-        return _LEVELS[operators.strict]
+        return Strictness(operators.strict)
     level = strictness_of(asked.decode("latin-1"))
     if level is None:
         levels = ", ".join(Strictness)
