@@ -5,14 +5,10 @@ function of the name (no state: a history's calls and results get the same new n
 """
 
 import re
-from functools import lru_cache
 from hashlib import blake2b
 
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Rejected
-
-MAX_CACHED_NAME = 256
-"""Characters of a name above which it is converted anew each time."""
 
 _VALID_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 
@@ -21,15 +17,6 @@ _INVALID_CHARACTER = re.compile(r"[^A-Za-z0-9_.:-]")
 
 def upstream_name(name: str) -> str:
     """Return the name under which Gemini knows a function."""
-    return _short_name(name) if len(name) <= MAX_CACHED_NAME else _make_valid(name)
-
-
-@lru_cache(4_096)
-def _short_name(name: str) -> str:
-    return _make_valid(name)
-
-
-def _make_valid(name: str) -> str:
     if _VALID_NAME.fullmatch(name):
         return name
     digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()

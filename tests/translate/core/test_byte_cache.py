@@ -1,7 +1,6 @@
 """What is kept for requests to come is bounded in bytes."""
 
 from adapter.translate.core.byte_cache import ByteCache
-from adapter.translate.tools import names
 
 
 def test_what_was_not_asked_for_longest_goes_first():
@@ -28,11 +27,3 @@ def test_what_cannot_be_made_is_not_kept():
             cache.get("a", 1, lambda: 1 / 0)
         except ZeroDivisionError:
             assert len(cache) == 0
-
-
-def test_long_names_are_not_remembered():
-    names._short_name.cache_clear()
-    assert names.upstream_name("x" * 100_000) == names.upstream_name("x" * 100_000)
-    assert names._short_name.cache_info().currsize == 0
-    names.upstream_name("x y")
-    assert names._short_name.cache_info().currsize == 1
