@@ -1,7 +1,6 @@
 """The state of translating messages: turns, system texts, calls and notes."""
 
-from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -11,9 +10,9 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.earlier_turns import EarlierTurns, Speaker, StandIns
 from adapter.translate.core.kinds import MESSAGES
 from adapter.translate.core.notes import Fate, Note
+from adapter.translate.core.rules import Fields
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.translate.turns.plain_turns import PlainTurns
-from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.openai.chat_request import Message
 
@@ -134,34 +133,25 @@ def note_losses(message: Message, index: int, turns: Turns) -> None:
     if foreign := MESSAGES.foreign(message):
         reason = f"{message.role} messages have no such field"
         turns.notes += [media.loss_note(f"[{index}].{name}", "unknown-field", reason) for name in foreign]
-    if _LOST(message) != _NOTHING_LOST:
-        turns.notes.extend(_losses(message, f"[{index}]", turns.shared_roles))
+    if message.name and message.role not in ("function", "tool"):
+        turns.notes.append(name_note(f"[{index}]", message.role, turns.shared_roles))
+    for name, value in _WITHOUT_PLACE.list_sent(message):
+        if value != "":
+            turns.notes.append(media.loss_note(f"[{index}].{name}", *_LOSSES[name]))
 
 
-_THOUGHTS = "thoughts are not sent back: the signatures stand for them"
-_REPLAYED = {
+_THOUGHTS = ("thoughts-not-replayed", "thoughts are not sent back: the signatures stand for them")
+_LOSSES = {
+    "reasoning_content": _THOUGHTS,
+    "reasoning": _THOUGHTS,
+    "reasoning_details": _THOUGHTS,
     "annotations": ("answer-echo-dropped", "has no place in Gemini's contents"),
-    "thinking_blocks": ("thoughts-not-replayed", _THOUGHTS),
+    "thinking_blocks": _THOUGHTS,
     "parsed": ("answer-echo-dropped", "has no place in Gemini's contents"),
     "cache_control": ("cache-hint-ignored", "Gemini finds reusable prefixes itself (implicit caching)"),
 }
-_LOST = attrgetter("name", "reasoning_content", "reasoning", "reasoning_details", *_REPLAYED)
-_NOTHING_LOST = _LOST(Message(role="user"))
-"""These fields of nearly every message in a long history, to be compared at once."""
-
-
-def _losses(message: Message, path: str, shared_roles: frozenset[str | None]) -> Iterator[Note]:
-    """Yield the fields of a message that have no place in Gemini's contents."""
-    if message.name and message.role not in ("function", "tool"):
-        yield name_note(path, message.role, shared_roles)
-    for name in ("reasoning_content", "reasoning"):
-        if getattr(message, name):
-            yield media.loss_note(f"{path}.{name}", "thoughts-not-replayed", _THOUGHTS)
-    if present(message.reasoning_details):
-        yield media.loss_note(f"{path}.reasoning_details", "thoughts-not-replayed", _THOUGHTS)
-    for name, (code, reason) in _REPLAYED.items():
-        if present(getattr(message, name)):
-            yield media.loss_note(f"{path}.{name}", code, reason)
+"""Fields that have no place in Gemini's contents: the code and the reason of their notes."""
+_WITHOUT_PLACE = Fields(Message, tuple(_LOSSES))
 
 
 def speakers_of(messages: Iterable[Message]) -> frozenset[Speaker]:
