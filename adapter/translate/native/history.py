@@ -163,7 +163,7 @@ def _text_of_result(response: str) -> str:
         # A number that is too large for a double, or more levels than can be read.
         return response
     output = value.get("output") if isinstance(value, dict) and len(value) == 1 else None
-    return output if isinstance(output, str) else canonical_json(response).decode("utf-8", "surrogatepass")
+    return output if isinstance(output, str) else canonical_json(response).decode()
 
 
 def _medium(part: Part) -> ContentPart:
