@@ -121,7 +121,7 @@ _NAMING = re.compile(
     rb'|"previous_?[iI]nteraction_?[iI]d"\s*:\s*"([^"]*)"'
     rb'|"file_?[sS]earch_?[sS]tore_?[nN]ames"\s*:\s*\[([^\]]*)\]'
 )
-_MAY_NAME = tuple(word.encode() for word in (*_COLLECTIONS.split("|"), "nteraction", "\\u", "\\/"))
+_MAY_NAME = tuple(word.encode() for word in (*_COLLECTIONS.split("|"), "nteraction", "\\u"))
 
 
 def names_in(body: bytes) -> set[str]:

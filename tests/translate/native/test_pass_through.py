@@ -21,7 +21,7 @@ from adapter.translate.native.pass_through import (
     with_signatures,
 )
 from adapter.translate.signatures.keys import call_key
-from adapter.translate.signatures.prefix_digest import call_digest
+from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
 from adapter.wire.base import decode
 from adapter.wire.gemini.content import Content, FileData, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
@@ -118,9 +118,24 @@ def test_the_signature_of_another_upstream_or_another_call_under_the_id_is_not_p
 def test_the_calls_of_an_answer_are_kept_under_their_ids():
     answer = {"candidates": [{"content": model(call("a", thoughtSignature="c2ln"), call("b"), {"text": "x"})}]}
     response, _ = decode(json.dumps(answer).encode(), GenerateContentResponse)
-    assert [(one.key, one.signature.value) for one in records_of_answer(response, "studio")] == [
-        (call_key("a"), "c2ln")
-    ]
+    [issued] = records_of_answer(response, "studio")
+    arguments = '{"a":"functionCall"}'
+    assert issued.key == call_key("a")
+    assert issued.signature == Signature(
+        value="c2ln",
+        id="a",
+        origin="studio",
+        digest=call_digest("f", arguments),
+        spelling=call_spelling("f", '{"a": "functionCall"}'),
+        position=0,
+    )
+
+
+def test_a_call_of_an_answer_without_a_name_or_arguments_is_kept_as_an_empty_one():
+    answer = {"candidates": [{"content": model({"functionCall": {"id": "a"}, "thoughtSignature": "c2ln"})}, {}]}
+    response, _ = decode(json.dumps(answer).encode(), GenerateContentResponse)
+    [issued] = records_of_answer(response, "studio")
+    assert (issued.signature.digest, issued.signature.spelling) == (call_digest("", "{}"), call_spelling("", "{}"))
 
 
 STEPS = st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3), max_size=4)
@@ -185,6 +200,12 @@ def test_the_models_that_a_body_names(body, models):
         ),
         (b'{"previous_interaction_id":"v1_x"}', {"interactions/v1_x"}),
         (rb'{"\u0066ileUri":"files\/a"}', {"files/a"}),
+        (rb'{"fileUri":"files\/a"}', {"files/a"}),
+        (rb'{"fileUri":"\u0066iles/a"}', {"files/a"}),
+        (b'{"cached_content":"cachedContents/c"}', {"cachedContents/c"}),
+        (b'{"fileName":"files/a","file_name":"files/b"}', {"files/a", "files/b"}),
+        (b'{"file_search_store_names":["fileSearchStores/s"]}', {"fileSearchStores/s"}),
+        (b'{"previousInteractionId":"v1_x"}', {"interactions/v1_x"}),
     ],
 )
 def test_the_names_at_the_places_where_a_request_takes_them(body, names):

@@ -129,6 +129,28 @@ def test_a_part_without_a_type_is_stored_as_text():
     assert item["content"] == [{"text": "a", "type": "input_text"}]
 
 
+def test_parts_of_other_kinds_are_stored_as_they_are():
+    parts = [
+        {"type": "input_image", "image_url": "data:image/png;base64,QUJD", "detail": "low"},
+        {"type": "input_file", "file_id": "file-1"},
+        {"type": "input_text", "text": "a"},
+    ]
+    [item] = listed(make_request(input=[{"role": "user", "content": parts}])[0])
+    assert item["content"] == parts
+
+
+def test_an_answers_items_are_known_by_the_ids_that_were_issued_here():
+    own, text, image = f"msg_{'a' * 48}", {"type": "output_text", "text": "a"}, f"ig_{'b' * 48}"
+    items = [
+        {"type": "message", "role": "assistant", "id": own, "content": [text]},
+        {"type": "image_generation_call", "id": image, "status": "completed", "result": "QUJD"},
+        {"type": "message", "role": "assistant", "id": "msg_1", "content": [text]},
+    ]
+    view = make_view(input=[HI, *items, HI, items[0], HI, items[2]])
+    assert view.carried.items == {1: [own, image], 3: [own]}
+    assert view.carried.behind(2).items == {3: [own]}
+
+
 def test_no_input_is_no_items():
     assert responses.input_items(make_request(input=None)[0]) == []
 

@@ -91,6 +91,12 @@ def test_what_cannot_be_used_is_told_with_its_path(name, convert):
         assert caught.value.path.startswith("properties.d.properties.d")
 
 
+def test_names_that_no_property_has_are_told_if_they_are_short():
+    for names, told in ((["a"], '["a"]'), (["a" * 300], "these")):
+        [note] = to_json_schema(raw({"type": "object", "properties": {}, "required": names})).notes
+        assert note.reason == f"Gemini takes only names of properties, not {told}"
+
+
 def test_references_that_stay_cost_nothing_until_they_are_written_out():
     kept = bomb({})
     assert as_json(kept) == (kept, {})

@@ -99,6 +99,15 @@ def test_code_that_gemini_ran_goes_back_signed_from_the_clients_own_carrier() ->
     assert signatures(parts) == ["Y29kZQ==", None, "dGV4dA=="]
 
 
+def test_thoughts_among_the_clients_own_parts_go_back_with_the_code_beside_a_call() -> None:
+    message, _ = told(*RAN[:-1], call("f", "c2ln"))
+    google = message["extra_content"]["google"]
+    google["parts"].insert(0, {"text": "hm", "thought": True})
+    parts, _ = sent(message, {})
+    assert parts[0] == {"text": "hm", "thought": True}
+    assert signatures(parts[1:]) == ["Y29kZQ==", None, "c2ln"]
+
+
 def test_what_another_upstream_signed_goes_back_without_its_signatures() -> None:
     message, records = told(*RAN, call("f", "c2ln"))
     parts, notes = sent(message, records, upstream="relay")
@@ -169,6 +178,32 @@ def test_the_sources_of_a_history_name_each_call_and_where_its_record_was_found(
     first, second = look_up(request, records).sources()
     assert (first["name"], first["source"], first["upstream"]) == ("f", "id", "studio")
     assert (second["message"], second["call"], second["source"]) == (1, message["tool_calls"][1]["id"], "")
+
+
+def test_the_note_on_a_signature_names_its_source() -> None:
+    """The client's own comes first, then the record of the call's id, then that of the words, then the stand-in."""
+    message, records = told(call("f", "c2ln", a=1))
+    [one] = message["tool_calls"]
+    bare = {**one, "extra_content": None}
+    by_words = {key: record for key, record in records.items() if key != call_key(one["id"])}
+    for given, known, source in (
+        (one, records, "client"),
+        (one, {}, "client"),
+        (bare, records, "id"),
+        ({**bare, "id": "other"}, by_words, "hash"),
+        (bare, {}, "stand-in"),
+    ):
+        asked = {**message, "tool_calls": [given], "extra_content": None}
+        messages = [
+            {"role": "user", "content": "hi"},
+            asked,
+            {"role": "tool", "tool_call_id": given["id"], "content": "r"},
+        ]
+        at = context(options=HERE, messages=messages)
+        _, notes = to_gemini(msgspec.structs.replace(at, history=look_up(at.request, known)))
+        assert [(note.path, note.signature) for note in notes if note.signature] == [
+            ("messages[1].tool_calls[0]", source)
+        ]
 
 
 @pytest.mark.parametrize("options", [[], {"google": []}, {"google": {"thoughtSignature": 1}}])
