@@ -257,12 +257,10 @@ class Application:
         if scope["type"] == "lifespan":
             assert self.lifespan is not None
             await self.lifespan(scope, receive, send)
-        elif scope["type"] == "websocket":
+            return
+        if scope["type"] == "websocket":
             await self._serve_socket(scope, receive, send)
-        else:
-            await self._serve_http(scope, receive, send)
-
-    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+            return
         match, endpoint = self._endpoint(scope)
         exchange = _exchange(scope, match, endpoint, _request_id(scope))
         common = CommonHeaders(self._common, self._label, exchange.id)

@@ -145,7 +145,9 @@ class ChatPlanner:
                 stored = await self._files.media(ids, client, dry=needs.is_dry, life=needs.life)
                 media = {**media, **stored}
         cut = 0 if reading is None or media else self._find_cut(reading)
-        history = await self._history(request, client, carried, work, prefix, cut)
+        history = await work.run(History, request, carried, None if prefix is None else prefix.answers, cut)
+        if history.has_answers:
+            await self._look_up(history, client, work)
 
         def make(route: Route, at_hand: _MediaByName = media, added: _Notes = ()) -> Plan:
             model = served if route is usual else find_served_model(route.model, self.catalogue(route.place))
@@ -247,19 +249,8 @@ class ChatPlanner:
             return plan, None
         return plan, next_prefix(reading, plan, history.answers_before_cut, self._prefixes.clock())
 
-    async def _history(
-        self,
-        request: ChatCompletionRequest,
-        client: Client,
-        carried: Carried | None,
-        work: Work,
-        prefix: Prefix | None,
-        cut: int,
-    ) -> History:
-        """Return the request's answers with what is stored under their ids and under their words."""
-        history = await work.run(History, request, carried, None if prefix is None else prefix.answers, cut)
-        if not history.has_answers:
-            return history
+    async def _look_up(self, history: History, client: Client, work: Work) -> None:
+        """Give a history what is stored under the ids and under the words of its answers."""
         ids = history.ids()
         found = await self._store.get(ids, client.id) if ids else _NO_RECORDS
         words = await work.run(_take, history, found)
@@ -267,7 +258,6 @@ class ChatPlanner:
         history.is_complete = found.is_complete and more.is_complete
         if more:
             await work.run(history.take_words, more)
-        return history
 
 
 def _take(history: History, found: Records) -> list[str]:

@@ -27,8 +27,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Coroutine
 from urllib.parse import urlsplit
 
 import aiohappyeyeballs
@@ -74,12 +73,12 @@ class AsyncioTransport:
         self._free_slots = settings.max_connections
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
 
-    async def send(self, request: Request) -> IncomingResponse:
+    def send(self, request: Request) -> Coroutine[object, object, IncomingResponse]:
         """Send a request and return its answer once the head has arrived. Raises `UpstreamError`.
 
         A reused connection that the upstream had closed meanwhile is no failure: the request goes out on the next one.
         """
-        return await retry_stale_connections(partial(self._send, request))
+        return retry_stale_connections(self._send, request)
 
     async def _send(self, request: Request) -> IncomingResponse:
         connection = self._reuse_idle() or await self._acquire(request.deadline)
@@ -97,8 +96,8 @@ class AsyncioTransport:
         """Write the request line and the header fields. Their values were checked where they came from."""
         path, body = request.url.removeprefix(self._origin), request.body
         length = "" if body is None else f"content-length: {size_of(body)}\r\n"
-        fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-        head = f"{request.method} {path} HTTP/1.1\r\nhost: {self._url.netloc}\r\n{fields}{length}\r\n"
+        fields = "\r\n".join([*map(": ".join, request.headers.items()), length])
+        head = f"{request.method} {path} HTTP/1.1\r\nhost: {self._url.netloc}\r\n{fields}\r\n"
         return head.encode("latin-1")
 
     def _reuse_idle(self) -> Connection | None:

@@ -5,7 +5,7 @@ Two implementations, `AsyncioTransport` and `Httpx2Transport`, pass the same con
 """
 
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -65,7 +65,7 @@ class Response(Protocol):
 class Transport(Protocol):
     """Sends requests over connections that it reuses. It opens none before the first request."""
 
-    async def send(self, request: Request) -> Response:
+    def send(self, request: Request) -> Coroutine[object, object, Response]:
         """Send a request and return the answer once its head has arrived. Redirects are not followed.
 
         Raises `UpstreamTimeout`, `UpstreamUnavailable`, `UpstreamProtocolError`.
@@ -83,18 +83,18 @@ def content_codings(header: str) -> list[str]:
     return [coding for coding in codings if coding not in ("", "identity")]
 
 
-async def retry_stale_connections(send: Callable[[], Awaitable[R]]) -> R:
-    """Call `send` again while it fails on a reused connection that the upstream had closed meanwhile.
+async def retry_stale_connections(send: Callable[[Request], Coroutine[object, object, R]], request: Request) -> R:
+    """Send a request again while it fails on a reused connection that the upstream had closed meanwhile.
 
     No byte of an answer arrived, so the request was not processed, and sending it again is safe (RFC 9112, 9.3.1).
     """
     for _ in range(MAX_STALE):
         try:
-            return await send()
+            return await send(request)
         except UpstreamUnavailable as error:
             if not error.stale:
                 raise
-    return await send()
+    return await send(request)
 
 
 def tls_context(url: str, ca_file: str | None) -> ssl.SSLContext | None:

@@ -127,13 +127,14 @@ class IncomingResponse:
         self.has_head = True
         self.status = status
         self.headers = headers
-        match content_codings(headers.get("content-encoding", "")):
-            case []:
-                pass
-            case ["gzip" | "x-gzip" | "deflate" as coding]:
-                self._inflater = Inflater(coding)
-            case _:
-                self._error = UpstreamProtocolError(_PACKED)
+        if "content-encoding" in headers:
+            match content_codings(headers["content-encoding"]):
+                case []:
+                    pass
+                case ["gzip" | "x-gzip" | "deflate" as coding]:
+                    self._inflater = Inflater(coding)
+                case _:
+                    self._error = UpstreamProtocolError(_PACKED)
         self._wake()
 
     def feed(self, data: bytes) -> bool:

@@ -6,7 +6,7 @@ httpx2's errors are mapped to ours by two tables, for the head and for the body.
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 
 import httpx2
@@ -143,9 +143,9 @@ class Httpx2Transport:
             )
         return pool
 
-    async def send(self, request: Request) -> Httpx2Response:
+    def send(self, request: Request) -> Coroutine[object, object, Httpx2Response]:
         """Send a request and return its answer once the head has arrived. Raises `UpstreamError`."""
-        return await retry_stale_connections(partial(self._send, request))
+        return retry_stale_connections(self._send, request)
 
     async def _send(self, request: Request) -> Httpx2Response:
         message, limits, dialled = self._message(request)

@@ -3,11 +3,12 @@
 import asyncio
 import socket
 from contextlib import suppress
+from math import inf
 
 import pytest
 
 from adapter.upstream.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamTruncated, UpstreamUnavailable
-from adapter.upstream.transport.base import MAX_STALE, retry_stale_connections
+from adapter.upstream.transport.base import MAX_STALE, Request, retry_stale_connections
 from tests.support.chaos import CHUNKED, OK, chunk
 from tests.upstream.transport.sending import FAR, hang, opened, whole
 
@@ -168,12 +169,12 @@ async def test_a_kept_connection_closed_while_idle_is_not_used(chaos, send):
 async def test_stale_connections_are_passed_over_only_so_often():
     met = []
 
-    async def send():
+    async def send(_request):
         met.append(UpstreamUnavailable("broke", stale=True))
         raise met[-1]
 
     with pytest.raises(UpstreamUnavailable) as caught:
-        await retry_stale_connections(send)
+        await retry_stale_connections(send, Request("GET", "http://unused", {}, None, inf))
     assert caught.value is met[-1]
     assert len(met) == MAX_STALE + 1
 
