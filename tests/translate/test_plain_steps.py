@@ -1,7 +1,7 @@
 """A plain step of a tool loop is added in one pass: the same comes out as when every step goes through all rules."""
 
 import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import example, given
@@ -100,12 +100,12 @@ RECORDS = st.fixed_dictionaries(
 class EveryRule(Turns):
     """Turns that are built by the rules for any history."""
 
-    is_traced = True
+    is_traced: ClassVar[bool] = True
 
 
 def translated(kind, context):
     """What becomes of the messages; or why they are refused."""
-    turns = kind(context)
+    turns = kind(context, context.known_history())
     try:
         read_messages(context.request.messages, turns)
     except Rejected as error:

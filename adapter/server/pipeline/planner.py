@@ -27,7 +27,7 @@ from adapter.translate.signatures.history import Carried, History
 from adapter.translate.turns.cut import last_block
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.media import MediaFetcher
-from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
 
 NEEDS = FileNeeds()
 
@@ -140,10 +140,7 @@ class ChatPlanner:
         ids = file_ids(later)
         media = needs.known
         if media is None:
-            media = {} if self._fetcher is None else await self.fetch(remote_urls(later))
-            if ids:
-                stored = await self._files.media(ids, client, dry=needs.is_dry, life=needs.life)
-                media = {**media, **stored}
+            media = await self._gather_media(later, ids, client, needs) if ids or self._fetcher is not None else {}
         cut = 0 if reading is None or media else self._find_cut(reading)
         history = await work.run(History, request, carried, None if prefix is None else prefix.answers, cut)
         if history.has_answers:
@@ -185,6 +182,13 @@ class ChatPlanner:
                 routes = [route for route in routes if route.place is usual.place]
         renew = partial(self._renew, make, usual, media, client, work, needs.life, is_choice) if ids else None
         return Plans(first, routes, make, work, pin, renew)
+
+    async def _gather_media(
+        self, messages: Sequence[Message], ids: Sequence[str], client: Client, needs: FileNeeds
+    ) -> dict[str, Media]:
+        """Return the files that messages point to, and the stored ones that they name. Raises as `plan` does."""
+        fetched = await self.fetch(remote_urls(messages))
+        return {**fetched, **await self._files.media(ids, client, dry=needs.is_dry, life=needs.life)}
 
     async def _renew(
         self,

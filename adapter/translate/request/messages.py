@@ -34,12 +34,12 @@ CONTINUE = "Continue."
 
 def messages(value: Sequence[Message], context: Context) -> Outcome:
     """All messages: systemInstruction and contents."""
-    turns = Turns(context, context.earlier)
+    turns = Turns(context, context.known_history(), context.earlier)
     try:
         try:
             read_messages(value, turns)
         except StaleTurns:
-            turns = Turns(context)
+            turns = Turns(context, context.known_history())
             read_messages(value, turns)
     except Rejected as rejection:
         raise Rejected(f"messages{rejection.note.path}", rejection.note.code, rejection.note.reason) from None
@@ -81,6 +81,12 @@ def read_messages(value: Sequence[Message], turns: Turns) -> None:
 
 def _go_on(earlier: EarlierTurns, value: Sequence[Message], turns: Turns) -> int:
     """Begin behind the messages whose turns are known; return the index. Raises `StaleTurns`."""
+    turns.contents.append(earlier)
+    turns.system += earlier.system
+    turns.unsigned = earlier.is_unsigned
+    turns.shared_roles = earlier.shared_roles
+    turns.notes += earlier.notes
+    turns.placed += earlier.placed
     rest = value[earlier.count :]
     if earlier.speakers and shared_roles(earlier.speakers | speakers_of(rest)) != earlier.shared_roles:
         raise StaleTurns

@@ -1,5 +1,9 @@
 """Translates messages once more, and records which part came from which path."""
 
+from typing import ClassVar
+
+import msgspec
+
 from adapter.translate.content import content_parts
 from adapter.translate.core.context import Context
 from adapter.translate.request.messages import read_messages
@@ -8,16 +12,12 @@ from adapter.wire.gemini.content import Content, Part
 from adapter.wire.openai.chat_request import ContentPart
 
 
-class TracedTurns(Turns):
+class TracedTurns(Turns, eq=False):
     """Turns that record the path of each part; the first path of a part is the most exact one."""
 
-    is_traced = True
+    paths: dict[int, str] = msgspec.field(default_factory=dict)
 
-    __slots__ = ("paths",)
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self.paths: dict[int, str] = {}
+    is_traced: ClassVar[bool] = True
 
     def trace(self, place: int | str, parts: list[Part]) -> None:
         """Remember which of the client's paths these parts came from."""
@@ -39,7 +39,7 @@ class TracedTurns(Turns):
 
 def trace_messages(context: Context) -> list[tuple[str, str]]:
     """Return paths in the chat request, each with its pointer in Gemini's request. Raises `Rejected`."""
-    turns = TracedTurns(context)
+    turns = TracedTurns(context, context.known_history())
     read_messages(context.request.messages, turns)
     calls = {id(call.part): call.path for call in turns.calls}
     found = [(turns.paths[id(part)], f"/systemInstruction/parts/{i}") for i, part in enumerate(turns.system)]

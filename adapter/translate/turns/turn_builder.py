@@ -1,7 +1,7 @@
 """The state of translating messages: turns, system texts, calls and notes."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -11,6 +11,7 @@ from adapter.translate.core.earlier_turns import EarlierTurns, Speaker, StandIns
 from adapter.translate.core.kinds import MESSAGES
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.core.rules import Fields
+from adapter.translate.signatures.history import History
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.translate.turns.plain_turns import PlainTurns
 from adapter.wire.gemini.content import Content, FunctionCall, Part
@@ -42,7 +43,7 @@ class Cut(NamedTuple):
     is_unsigned: bool
 
 
-class Turns:
+class Turns(msgspec.Struct, eq=False):
     """The contents so far, and the notes on them.
 
     `shared_roles`: several names speak in them. `unsigned`: calls may be among them without a signature. `placed` are
@@ -50,44 +51,21 @@ class Turns:
     how far they were where the history is cut, and `before_cut` the stand-ins there, if the current turn began there.
     """
 
-    is_traced = False
+    context: Context
+    history: History
+    earlier: EarlierTurns | None = None
+    contents: list[Turn] = []
+    system: list[Part] = []
+    calls: list[HistoryCall] = []
+    unsigned: bool = False
+    shared_roles: frozenset[str | None] = frozenset()
+    notes: list[Note] = []
+    placed: list[Note] = []
+    at_cut: Cut | None = None
+    before_cut: StandIns | None = None
+
+    is_traced: ClassVar[bool] = False
     """True if `trace` records anything. Code that makes many parts may skip the calls otherwise."""
-
-    __slots__ = (
-        "at_cut",
-        "before_cut",
-        "calls",
-        "contents",
-        "context",
-        "earlier",
-        "history",
-        "notes",
-        "placed",
-        "shared_roles",
-        "system",
-        "unsigned",
-    )
-
-    def __init__(self, context: Context, earlier: EarlierTurns | None = None) -> None:
-        self.context = context
-        self.history = context.known_history()
-        self.contents: list[Turn] = []
-        self.system: list[Part] = []
-        self.calls: list[HistoryCall] = []
-        self.unsigned = False
-        self.shared_roles: frozenset[str | None] = frozenset()
-        self.notes: list[Note] = []
-        self.placed: list[Note] = []
-        self.earlier = earlier
-        self.at_cut: Cut | None = None
-        self.before_cut: StandIns | None = None
-        if earlier is not None:
-            self.contents.append(earlier)
-            self.system += earlier.system
-            self.unsigned = earlier.is_unsigned
-            self.shared_roles = earlier.shared_roles
-            self.notes += earlier.notes
-            self.placed += earlier.placed
 
     def mark_cut(self) -> None:
         """Take note that the message is reached before which the history is cut."""
