@@ -263,7 +263,6 @@ async def run(call: Call) -> None:
     if endpoint not in _RUNS:
         raise NotServed(f"The page runs requests of {' and '.join(_RUNS)}.")
     service, exchange = call.service, call.exchange
-    call.work = service.work(call.body)
     await service.count(call.client)
     exchange.path, exchange.client, exchange.request = endpoint, call.client.id, call.body
     exchange.model_asked = str(orjson.loads(call.body).get("model", ""))

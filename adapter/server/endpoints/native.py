@@ -197,7 +197,7 @@ async def _records(
 async def _history(call: Call) -> NativeHistory | None:
     """Return the request's history; None if it cannot be read: Gemini itself refuses that."""
     try:
-        return await call.work.run(NativeHistory, call.body)
+        return await call.service.work(call.body).run(NativeHistory, call.body)
     except native_history.UNREADABLE:
         return None
 

@@ -50,7 +50,7 @@ class Call:
 
     `parameters` are the values of the variables in the path. Before authentication there is no `client`: to
     read it is an `AttributeError`. `body` is empty for an endpoint without a body. For a `form`, `body` is the
-    JSON of its fields.
+    JSON of its fields. `work` is where the body is read and translated; whoever reads the body chooses that.
     """
 
     __slots__ = (
@@ -91,7 +91,7 @@ class Call:
             self.client = client
         self.body = body
         self.form: Form | None = None
-        self.work: Work = service.work(body) if body else service.at_once
+        self.work: Work = service.at_once
 
     @property
     def query(self) -> QueryParams:
@@ -100,6 +100,7 @@ class Call:
 
     async def read(self, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
         """Read the body, and its unknown fields; what a form says as texts may be a number. Raises `Malformed`."""
+        self.work = self.service.work(self.body)
         if self.form is not None:
             return decoded_form(self.body, type_)
         return await self.service.read(self.body, type_, self.work)

@@ -66,7 +66,6 @@ async def _serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
         await _answer(endpoint, call)
         return
     call.body = await read_body(call.scope, call.receive, min(max_body, service.max_body), service.body_budget)
-    call.work = service.work(call.body)
     try:
         await _answer(endpoint, call)
     finally:
@@ -80,7 +79,6 @@ async def _serve_form(endpoint: Endpoint, call: Call, max_body: int) -> None:
     form = await read_upload(call.scope, call.receive, max_body, service.body_budget)
     try:
         call.form, call.body = form, form.body(endpoint.takes_form)
-        call.work = service.work(call.body)
         await _answer(endpoint, call)
     finally:
         form.release()
