@@ -36,6 +36,7 @@ from adapter.wire.base import encode
 from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountTokensResponse
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.gemini.models import ListModelsResponse, Model
+from adapter.wire.gemini.pieces import encode_in_pieces
 
 __all__ = ["Caller", "Forwarded", "Reply", "ReplyStream", "Upstream"]
 
@@ -285,7 +286,10 @@ class Upstream:
         path = f"{model_path(model, self.settings.models)}:{method}"
         observer = None if self._observer is None else self._observe(method.partition("?")[0], model, request)
         until, events = self._deadline_for(deadline), method is _SSE
-        return _Call("POST", path, pieces or encode(request), caller, model, until, observer, events)
+        # Only tools and turns that were translated before are large raw parts.
+        is_short = request.tools is None and len(request.contents or ()) < 2
+        body = pieces or (encode(request) if is_short else encode_in_pieces(request))
+        return _Call("POST", path, body, caller, model, until, observer, events)
 
     def _observe(
         self, method: str, model: str = "", request: GenerateContentRequest | None = None

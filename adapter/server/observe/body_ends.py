@@ -6,10 +6,12 @@ open, puts a mark there, and appends the members or items with which the body en
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import orjson
+
+from adapter.wire.gemini.pieces import Piece
 
 HALF = 8 * 1024
 """Bytes that are kept of each end. A body of at most four times as many bytes is kept whole."""
@@ -37,6 +39,21 @@ def ends_of(body: bytes, half: int = HALF) -> bytes:
         return body
     ends = BodyEnds(body[:half] + body[-half:])
     ends.begun, ends.left_out = half, len(body) - 2 * half
+    return ends
+
+
+def ends_of_pieces(pieces: Sequence[Piece], half: int = HALF) -> bytes:
+    """Return the ends of a body that comes in pieces, or the body if it is short; what is between is not copied."""
+    size = sum(map(len, pieces))
+    if len(pieces) == 1 or size <= 4 * half:
+        return ends_of(b"".join(pieces) if len(pieces) > 1 else bytes(pieces[0]), half)
+    head, tail = b"", b""
+    for piece in pieces:
+        head += piece[: half - len(head)]
+    for piece in reversed(pieces):
+        tail = b"".join((piece[max(0, len(piece) - half + len(tail)) :], tail))
+    ends = BodyEnds(head + tail)
+    ends.begun, ends.left_out = half, size - 2 * half
     return ends
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.server.observe.body_ends import BodyEnds, ends_of, readable
+from adapter.server.observe.body_ends import BodyEnds, ends_of, ends_of_pieces, readable
 from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.settings import Settings
 from adapter.translate.core.notes import Note
@@ -19,7 +19,8 @@ from adapter.translate.core.strictness import counts_by_severity
 from adapter.translate.plan import Plan
 from adapter.wire.base import encode
 from adapter.wire.gemini.content import Content
-from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
+from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
+from adapter.wire.gemini.pieces import encode_in_pieces
 
 MAX_KEPT = 100
 MAX_FOLLOWED = 25
@@ -273,8 +274,9 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     def shorten_bodies(self) -> None:
         """Keep the row, the notes and the ends of all bodies."""
-        sent = b"" if self.upstream_request is None else encode(self.upstream_request)
-        self.request, self.upstream_request = ends_of(self.request), ends_of(sent)
+        sent = self.upstream_request
+        pieces = encode_in_pieces(sent) if isinstance(sent, GenerateContentRequest) else [_encode_body(sent)]
+        self.request, self.upstream_request = ends_of(self.request), ends_of_pieces(pieces)
         self.plan, self.client_path, self.history_bytes = None, None, 0
         self.event_count = len(self.answer)
         self.answer = _shorten_frames(self.answer)
@@ -295,7 +297,6 @@ class Exchange(msgspec.Struct, kw_only=True):
         """Return everything about the exchange; `is_whole`: without shortening its bodies."""
         times = getattr(self.answer, "times", [])
         show = _text if is_whole else shorten
-        sent = b"" if self.upstream_request is None else self.upstream_request
         return {
             **self.row(),
             "notes": notes_as_json(self.notes),
@@ -303,7 +304,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             "request": show(self.request),
             "is_part": isinstance(self.request, BodyEnds),
             "is_form": self.is_form,
-            "upstream_request": show(sent if isinstance(sent, bytes) else encode(sent)),
+            "upstream_request": show(_encode_body(self.upstream_request)),
             "answer": [shorten(piece) for piece in self.answer],
             "answer_times": [_round(at - self.begun) for at in times],
             "calls": [call.as_json() for call in self.calls],
@@ -341,6 +342,11 @@ def _shorten_frames(frames: list[bytes]) -> list[bytes]:
     short.extend(map(ends_of, frames))
     short.times = times
     return short
+
+
+def _encode_body(sent: Any) -> bytes:
+    """Return what was sent to Gemini as JSON."""
+    return b"" if sent is None else sent if isinstance(sent, bytes) else encode(sent)
 
 
 def _text(body: bytes) -> str:

@@ -11,10 +11,11 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from adapter.upstream.errors import UpstreamProtocolError, UpstreamUnavailable
+from adapter.wire.gemini.pieces import Piece
 
 R = TypeVar("R")
 
-Body = bytes | Sequence[bytes]
+Body = bytes | Sequence[Piece]
 """A request's body: bytes, or pieces of them."""
 
 MAX_STALE = 4
@@ -39,7 +40,7 @@ def size_of(body: Body) -> int:
     return len(body) if isinstance(body, bytes) else sum(map(len, body))
 
 
-def pieces_of(body: Body) -> Sequence[bytes]:
+def pieces_of(body: Body) -> Sequence[Piece]:
     """Return a body as pieces."""
     return (body,) if isinstance(body, bytes) else body
 

@@ -46,6 +46,7 @@ from adapter.upstream.errors import (
     UpstreamUnavailable,
 )
 from adapter.upstream.transport.base import Body, content_codings, pieces_of
+from adapter.wire.gemini.pieces import Piece
 
 MAX_HEAD = 64 * 1024
 """Bytes of an answer's head."""
@@ -230,7 +231,7 @@ class Connection(asyncio.Protocol):
         self._time, self._future = loop.time, loop.create_future
         self._transport: asyncio.Transport | None = None
         self._answer: IncomingResponse | None = None
-        self._unsent: tuple[bytes, ...] = ()
+        self._unsent: tuple[Piece, ...] = ()
         # One parser for all answers of a connection: making a parser costs as much as parsing an answer.
         self._parser = httptools.HttpResponseParser(self)
         self._fields: list[tuple[bytes, bytes]] = []

@@ -21,6 +21,7 @@ from adapter.upstream.errors import (
 )
 from adapter.upstream.settings import UpstreamSettings
 from adapter.upstream.transport.base import Request, retry_stale_connections, size_of, tls_context
+from adapter.wire.gemini.pieces import Piece
 
 SHARD = 50
 """Connections in one pool. httpx2 goes through all connections of a pool on each request, so a large pool is slow."""
@@ -104,10 +105,10 @@ class Httpx2Response:
         await self._response.aclose()
 
 
-async def _each(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
+async def _each(pieces: Sequence[Piece]) -> AsyncIterator[bytes]:
     """Yield the pieces of a body, one by one: httpx2 would join a list."""
     for piece in pieces:
-        yield piece
+        yield bytes(piece)
 
 
 def _nothing() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapter.server.observe.body_ends import HALF, BodyEnds, ends_of, readable
+from adapter.server.observe.body_ends import HALF, BodyEnds, ends_of, ends_of_pieces, readable
 
 TEXTS = st.text(max_size=40) | st.sampled_from(["],", '",', '{"a":1},', "\\", '"' * 30, "x" * 90, "\U0001f600" * 9])
 VALUES = st.recursive(
@@ -106,3 +106,14 @@ def test_what_is_no_json_is_shown_as_text():
         assert isinstance(ends, BodyEnds)
         mark = b"... %d bytes are left out ..." % (len(body) - 20)
         assert readable(ends) == b"%b\n%b\n%b" % (body[:10], mark, body[-10:])
+
+
+@given(st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.integers(1, 20))
+def test_the_ends_of_pieces_are_those_of_the_body(pieces, half):
+    body = b"".join(pieces)
+    views = [memoryview(one) if number % 2 else one for number, one in enumerate(pieces)]
+    found, whole = ends_of_pieces(views, half), ends_of(body, half)
+    assert found == whole
+    assert type(found) is type(whole)
+    if isinstance(found, BodyEnds) and isinstance(whole, BodyEnds):
+        assert (found.begun, found.left_out) == (whole.begun, whole.left_out)
