@@ -30,12 +30,14 @@ SYSTEM = "You are an agent that works with files, pages and a browser. Look befo
 
 def tools() -> list[dict[str, Any]]:
     """Return a hundred functions: two of the ninety-eight are there twice, with another name."""
-    functions = list(_recorded() if os.environ.get("ADAPTER_CORPUS") else map(_function, range(len(SIZES)), SIZES))
+    functions = list(
+        _read_recording() if os.environ.get("ADAPTER_CORPUS") else map(_function, range(len(SIZES)), SIZES)
+    )
     again = [{**one, "name": one["name"] + "_again"} for one in functions[-(TOOLS - len(SIZES)) :]]
     return [{"type": "function", "function": one} for one in [*functions, *again]]
 
 
-def _recorded() -> Iterator[dict[str, Any]]:
+def _read_recording() -> Iterator[dict[str, Any]]:
     servers = json.loads((Path(os.environ["ADAPTER_CORPUS"]) / "mcp_tools.json").read_text())
     for tool in (tool for server in servers.values() for tool in server):
         yield {"name": tool["name"], "description": tool.get("description", ""), "parameters": tool["inputSchema"]}

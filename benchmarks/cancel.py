@@ -48,7 +48,7 @@ async def cancellations(target: Gateway, number: int) -> None:
     await asyncio.gather(*(cut_one() for _ in range(number)))
 
 
-async def stalled(target: Gateway) -> list[float]:
+async def measure_stalled(target: Gateway) -> list[float]:
     """Megabytes, second by second, while a client does not read its stream."""
     _, writer = await asyncio.open_connection("127.0.0.1", PORT, limit=1)
     writer.write(target.request(Workload("", {**ALL[0].body, "stream": True}, 1, 1, stream=True)))
@@ -82,7 +82,7 @@ def main(number: int) -> None:
         print(f"the next answer: {ask()!r}")
         left = sockets_to_gemini(target.pid) - 1
         print(f"{number} cancellations: {left} connections left, {before:.1f} -> {target.memory():.1f} MB")
-        flat = asyncio.run(stalled(target))
+        flat = asyncio.run(measure_stalled(target))
         print(f"a client that reads nothing, {STALLED_SECONDS} s: {flat[0]:.1f} -> {flat[-1]:.1f} MB")
         if left or flat[-1] - flat[0] > 1:
             raise SystemExit(1)

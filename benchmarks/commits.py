@@ -33,7 +33,7 @@ from benchmarks.gateways import (
     counted_by_valgrind,
     environment,
     gateway,
-    started,
+    run_process,
     upstream,
 )
 from benchmarks.workloads import ALL, Workload
@@ -137,7 +137,7 @@ def counter(tree: Path) -> Iterator[Counter]:
     """Start a tree's adapter under valgrind."""
     with tempfile.TemporaryDirectory() as logs, tempfile.TemporaryDirectory() as scratch:
         command = [*VALGRIND, f"--log-file={logs}/%p", sys.executable, str(ROOT / "benchmarks/serve_forks.py")]
-        with started(command, cwd=tree, pipes=True, variables=environment(Path(scratch))) as process:
+        with run_process(command, cwd=tree, pipes=True, variables=environment(Path(scratch))) as process:
             yield Counter(process, Path(logs))
 
 

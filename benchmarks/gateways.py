@@ -137,7 +137,7 @@ def _leave(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def started(
+def run_process(
     command: list[str],
     core: int = GATEWAY_CORE,
     cwd: Path = ROOT,
@@ -181,7 +181,7 @@ def answers(url: str, seconds: float = 90) -> float:
 @contextmanager
 def upstream() -> Iterator[None]:
     """Run the fake Gemini."""
-    with started([sys.executable, "-m", "benchmarks.upstream", str(UPSTREAM_PORT)], OTHER_CORE) as process:
+    with run_process([sys.executable, "-m", "benchmarks.upstream", str(UPSTREAM_PORT)], OTHER_CORE) as process:
         answers(f"http://127.0.0.1:{UPSTREAM_PORT}/set/text/0")
         if process.poll() is not None:
             raise SystemExit(f"port {UPSTREAM_PORT} is in use: does another benchmark run?")
@@ -194,7 +194,7 @@ def gateway(name: str, port: int, rivals: Path, *, under: Sequence[str] = (), ro
     with tempfile.TemporaryDirectory() as scratch:
         command, variables = _command(name, port, Path(scratch), rivals)
         begun = time.perf_counter()
-        with started([*under, *command], cwd=root if name in FLAGS else ROOT, variables=variables) as process:
+        with run_process([*under, *command], cwd=root if name in FLAGS else ROOT, variables=variables) as process:
             answers(f"http://127.0.0.1:{port}/healthz", 900 if under else 90)
             yield Gateway(name, port, process.pid, time.perf_counter() - begun)
 

@@ -85,7 +85,7 @@ def imports() -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for path, tree in trees():
         names = {name for node in ast.walk(tree) for name in _names(node)}
-        graph[_module(path)] = {_known(name, known) for name in names} - {_module(path), ""}
+        graph[_module(path)] = {_find_module(name, known) for name in names} - {_module(path), ""}
     return graph
 
 
@@ -94,7 +94,7 @@ def _module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _known(name: str, known: set[str]) -> str:
+def _find_module(name: str, known: set[str]) -> str:
     """Return the module for a name: the one of that name, or the one that contains it."""
     owner = name.rpartition(".")[0]
     return name if name in known else owner if owner in known else ""

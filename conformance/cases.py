@@ -209,7 +209,7 @@ def _read_all() -> list[Case]:
     return [read(path) for suite in SUITES for path in sorted((ROOT / suite).rglob("*.json"))]
 
 
-def _nested(depth: int) -> dict[str, Any]:
+def _nested_paths(depth: int) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(depth):
         schema = {"type": "object", "properties": {"d": schema}}
@@ -220,7 +220,7 @@ _GENERATED: dict[str, Callable[[Any], Any]] = {
     "$repeat": lambda given: given[0] * given[1],
     "$base64": lambda size: base64.b64encode(bytes(number * 37 % 256 for number in range(size))).decode(),
     "$numbered": lambda given: [f"{given[0]}{number}" for number in range(given[1])],
-    "$nested": _nested,
+    "$nested": _nested_paths,
 }
 """What stands for a value that is too large to spell out."""
 

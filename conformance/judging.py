@@ -88,7 +88,7 @@ def _notes(turn: Turn, observed: Observed) -> Iterator[str]:
 def _answer(turn: Turn, observed: Observed) -> tuple[list[str], dict[str, Any]]:
     if observed.events is None:
         return list(_whole(turn, observed)), _message(observed.body)
-    return _streamed(turn, observed, observed.events)
+    return _judge_stream(turn, observed, observed.events)
 
 
 def _message(body: Any) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _of_types(turn: Turn, observed: Observed, events: list[Any]) -> list[str]:
     return [*faults, *differences(turn.response or {}, events[-1], partial=True)]
 
 
-def _streamed(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[str], dict[str, Any]]:
+def _judge_stream(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[str], dict[str, Any]]:
     if events and "response" in events[0]:
         return _response(turn, observed, events)
     if events and "type" in events[0]:

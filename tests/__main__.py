@@ -92,17 +92,17 @@ class RunningLane(NamedTuple):
     def end(self) -> list[str]:
         """Wait for its end and print what it said; the names of what failed."""
         code = self.process.wait()
-        print("$", shortened(self.lane.command))
+        print("$", shorten(self.lane.command))
         print(self.output.read_text(encoding="utf-8", errors="replace"), flush=True)
         return failure(self.lane) if code else []
 
 
 def failure(lane: Lane) -> list[str]:
-    """What is printed of a check that failed."""
-    return [f"{shortened(lane.command)}\n    {lane.advice}"]
+    """The lines about a failed check at the end of the output: its command, and advice."""
+    return [f"{shorten(lane.command)}\n    {lane.advice}"]
 
 
-def shortened(command: list[str]) -> str:
+def shorten(command: list[str]) -> str:
     """A command as it can be read."""
     text = " ".join(["python", *command[1:]])
     return text if len(text) < 400 else f"{text[:400]} ..."
@@ -110,7 +110,7 @@ def shortened(command: list[str]) -> str:
 
 def run(lane: Lane) -> list[str]:
     """Run one check that shows what it does; its name if it fails."""
-    print("$", shortened(lane.command), flush=True)
+    print("$", shorten(lane.command), flush=True)
     return failure(lane) if subprocess.run(lane.command, check=False).returncode else []
 
 
@@ -138,7 +138,7 @@ def leave(failed: list[str]) -> None:
 
 
 def without_groups() -> list[str]:
-    """What leaves out the groups that run apart, and what is red."""
+    """Options of pytest that leave out the groups that run apart and the tests that are known to fail."""
     if KNOWN_RED:
         print("SKIPPED, known to be red:", *KNOWN_RED, sep="\n  ", flush=True)
     left_out = [*ignoring(*APART_FOLDERS), *(f"--deselect={name}" for name in KNOWN_RED)]

@@ -1,4 +1,4 @@
-"""How many faults and bad inputs were survived is printed at the end, wherever their tests are; nothing is timed."""
+"""Fixtures and options of all tests. The end of the output counts the survived faults and bad inputs."""
 
 import gc
 import os

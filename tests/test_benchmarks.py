@@ -1,4 +1,4 @@
-"""What the benchmarks send is what their names say; whether a gateway is fast, they tell themselves."""
+"""The benchmarks send the requests that their names say. Speed is not tested here: running them shows it."""
 
 import json
 import shutil

@@ -12,7 +12,7 @@ from tests.support.size import tenth
 
 
 def has_token_numbers(case):
-    """Whether texts come as numbers of tokens, which take the data of `tiktoken` (tests/clients/test_frameworks.py)."""
+    """Return whether texts come as token numbers, which need `tiktoken` (tests/clients/test_frameworks.py)."""
     given = [turn.request.get(name) for turn in case.turns for name in ("input", "prompt")]
     lists = [text for text in given if isinstance(text, list)]
     lists += [text for texts in lists for text in texts if isinstance(text, list)]
@@ -28,7 +28,7 @@ def started_with(case):
 
 
 def uses_up_the_key(case):
-    """Whether the case leaves nothing for the key, which then rests: it needs a process of its own."""
+    """Return whether the case leaves the key in its cool-down: such a case needs a process of its own."""
     return any(turn.error is not None and turn.error.type == "insufficient_quota" for turn in case.turns)
 
 

@@ -1,4 +1,4 @@
-"""What users rely on stays as tests/contract.json says.
+"""The names that users rely on stay as tests/contract.json lists them.
 
 What is new is added to the file by `python -m tests.test_docs`. What changes or goes is a break, which CHANGELOG.md
 must explain: `python -m tests.test_contract` writes the file as the code is.

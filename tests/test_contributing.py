@@ -72,7 +72,7 @@ def apply(step: Step, tree: Path) -> None:
 
 
 def checks_of(recipe: str) -> list[str]:
-    """What `Check:` names: files of tests, and a part of their names."""
+    """The tests that a `Check:` line names: files, and a part of the tests' names."""
     line = re.search(r"^Check: (.*?)\n(?:\n|\Z)", recipe + "\n", re.MULTILINE | re.DOTALL)
     assert line is not None, "a recipe ends with the check that shows that it worked"
     return re.findall(r"`(?:python -m pytest )?([^`]+)`", line[1])

@@ -146,7 +146,7 @@ POLICIES = {"strict", "notes"}
 
 
 def _is_inside(path: str, field: str) -> bool:
-    """Whether a path is a field's, or of something inside it."""
+    """Return whether a path is a field's, or of something inside it."""
     return re.match(rf"{re.escape(field)}(?![a-zA-Z0-9_])", path) is not None
 
 

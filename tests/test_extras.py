@@ -1,4 +1,4 @@
-"""What only an extra brings is loaded by one helper, which says which extra is missing."""
+"""Packages of optional extras are loaded by one helper, which names the missing extra."""
 
 import tomllib
 

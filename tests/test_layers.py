@@ -219,7 +219,7 @@ def test_every_folder_of_tests_is_a_package():
 
 @pytest.mark.parametrize("layer", sorted({*MAY_IMPORT, "cli"} - {"extras"}))
 def test_folders_of_tests_are_those_of_the_layer(layer):
-    """Where the code is, its tests are, under the same path."""
+    """The tests of a file have its path under tests/."""
     folders = {path.parent.relative_to(TESTS) for path in (TESTS / layer).rglob("test_*.py")}
     assert folders, f"tests/{layer} has no tests"
     lost = sorted(str(folder) for folder in folders if not (PACKAGE / folder).is_dir())

@@ -36,7 +36,7 @@ PYTHON = blocks_of(CLIENTS, "python")
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """What git tracks, alone in a folder."""
+    """A folder with the files that git tracks, and no others."""
     target = tmp_path_factory.mktemp("clone") / "adapter"
     files = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
     for name in filter(None, files.decode().split("\0")):

@@ -90,7 +90,7 @@ def test_images_and_sounds_have_cases_for_errors_and_for_answers_that_end_otherw
 
 
 def is_about(turn, field):
-    """Whether a turn sends a field, has it in its answer, or expects a refusal that names it."""
+    """Return whether a turn sends a field, has it in its answer, or expects a refusal that names it."""
     fault = turn.error is not None and field in (turn.error.param, *re.findall(r"\w+", turn.error.message or ""))
     answer = encode([turn.response, turn.chunks]).decode()
     return field in turn.request or fault or f'"{field}":' in answer

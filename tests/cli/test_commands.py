@@ -291,8 +291,8 @@ def test_a_wrong_setting_is_a_clear_error(run):
     assert "--allow-anonymous" in result.output
 
 
-def refused(run, *flags, **environment):
-    """What `adapter serve` said that did not start; it ends before it changes anything in this process."""
+def run_refused(run, *flags, **environment):
+    """The error output of an `adapter serve` that refuses to start, before it changes anything in this process."""
     done = run("serve", "--port", "0", *flags, env=environment)
     assert done.exit_code == 1, done.exception
     assert isinstance(done.exception, SystemExit)
@@ -301,7 +301,7 @@ def refused(run, *flags, **environment):
 
 
 def test_a_server_for_others_does_not_start_without_a_key_for_gemini(run):
-    said = refused(run, "--host", "0.0.0.0", ADAPTER_CLIENT_KEYS="a", GEMINI_API_KEY="")
+    said = run_refused(run, "--host", "0.0.0.0", ADAPTER_CLIENT_KEYS="a", GEMINI_API_KEY="")
     assert "GEMINI_API_KEY" in said
 
 
@@ -411,7 +411,7 @@ def test_workers_share_signatures(tmp_path):
             body["messages"].append({"role": "tool", "tool_call_id": calls[0]["id"], "content": f"result {step}"})
 
 
-def blocked(tmp_path):
+def unusable_store(tmp_path):
     """The name of a store whose file cannot be made."""
     file = tmp_path / "file"
     file.write_text("not a folder")
@@ -420,15 +420,15 @@ def blocked(tmp_path):
 
 @pytest.mark.parametrize("where", ["memory", "a file that cannot be made", "a home that is none"])
 def test_several_workers_do_not_start_without_a_store_that_they_share(run, tmp_path, where):
-    file = blocked(tmp_path)
+    file = unusable_store(tmp_path)
     flags = {"memory": ["--store", "memory"], "a file that cannot be made": ["--store", file]}.get(where, [])
     home = file.removeprefix("sqlite:")
-    said = refused(run, "--workers", "2", *flags, XDG_STATE_HOME="", HOME=home)
+    said = run_refused(run, "--workers", "2", *flags, XDG_STATE_HOME="", HOME=home)
     assert "that they share" in said
 
 
 def test_a_store_that_cannot_be_written_is_warned_of(tmp_path):
-    with adapter(tmp_path, "--store", blocked(tmp_path), stderr=subprocess.PIPE, text=True) as live:
+    with adapter(tmp_path, "--store", unusable_store(tmp_path), stderr=subprocess.PIPE, text=True) as live:
         _, answer = ask(live.url, REQUEST)
     assert "WARNING signatures are kept in memory only" in live.process.stderr.read()
     live.process.stderr.close()

@@ -1,4 +1,4 @@
-"""What an operator reads in a terminal: help, the doctor, settings, and errors of one sentence."""
+"""The output that an operator reads in a terminal: help, the doctor, settings, and errors of one sentence."""
 
 import errno
 import json

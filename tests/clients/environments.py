@@ -23,7 +23,7 @@ def python_of(name: str) -> Path:
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     target = ROOT / ".venv-clients" / f"{name}-{digest}"
     python = target / "bin" / "python"
-    with _alone(target.with_suffix(".lock")):
+    with _lock(target.with_suffix(".lock")):
         if not (target / "complete").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(target)], check=True)
             command = [*_pip(), "--python", str(python), "install", "-q", "-r", str(lock)]
@@ -33,7 +33,7 @@ def python_of(name: str) -> Path:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     """Hold a lock that tests in other processes wait for: two of them may want one environment."""
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
@@ -55,7 +55,7 @@ def check(name: str, url: str) -> None:
 
 
 def packages_of(name: str) -> Path:
-    """Where the packages of a client's environment are."""
+    """The directory with the packages of a client's environment."""
     (found,) = python_of(name).parent.parent.glob("lib/python*/site-packages")
     return found
 
@@ -82,7 +82,7 @@ def check_javascript(url: str) -> None:
     source = HERE / "javascript"
     digest = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:12]
     target = ROOT / ".venv-clients" / f"javascript-{digest}"
-    with _alone(target.with_suffix(".lock")):
+    with _lock(target.with_suffix(".lock")):
         if not (target / "complete").exists():
             target.mkdir(exist_ok=True)
             for name in ("package.json", "package-lock.json"):

@@ -28,7 +28,7 @@ def requests(count):
         yield {"custom_id": f"{number}", "method": "POST", "url": "/v1/chat/completions", "body": body}
 
 
-def begun(client, rows):
+def begin(client, rows):
     lines = "\n".join(map(json.dumps, rows)).encode()
     file = client.files.create(file=("batch.jsonl", lines), purpose="batch")
     return client.batches.create(
@@ -37,7 +37,7 @@ def begun(client, rows):
 
 
 def test_a_batch_from_its_file_to_its_output(client):
-    batch = begun(client, requests(20))
+    batch = begin(client, requests(20))
     assert batch.status == "validating"
     wait_until(lambda: client.batches.retrieve(batch.id).status in OVER, "the batch ends")
     done = client.batches.retrieve(batch.id)
@@ -55,7 +55,7 @@ def test_a_batch_from_its_file_to_its_output(client):
 
 
 def test_a_batch_is_cancelled(client):
-    batch = begun(client, requests(3_000))
+    batch = begin(client, requests(3_000))
     assert client.batches.cancel(batch.id).status in ("cancelling", "cancelled")
     wait_until(lambda: client.batches.retrieve(batch.id).status in OVER, "the batch ends")
     done = client.batches.retrieve(batch.id)
@@ -93,7 +93,7 @@ UNSERVED = {"files.register_files"}
 def test_every_method_of_googles_client_for_files_and_batches(google, monkeypatch):
     methods = CalledMethods({"files": google.files, "batches": google.batches}, monkeypatch)
 
-    def ended(job):
+    def wait_for_end(job):
         wait_until(lambda: google.batches.get(name=job.name).done, "the job ends")
         done = google.batches.get(name=job.name)
         assert done.state.name == "JOB_STATE_SUCCEEDED"
@@ -105,7 +105,7 @@ def test_every_method_of_googles_client_for_files_and_batches(google, monkeypatc
     assert google.files.get(name=file.name).display_name == "rows"
     assert file.name in [one.name for one in google.files.list()]
     job = google.batches.create(model=MODEL, src=file.name, config={"display_name": "night"})
-    done = ended(job)
+    done = wait_for_end(job)
     answers = [json.loads(line) for line in google.files.download(file=done.dest.file_name).splitlines()]
     assert [one["key"] for one in answers] == ["0", "1", "2"]
     assert job.name in [one.name for one in google.batches.list()]
@@ -117,14 +117,14 @@ def test_every_method_of_googles_client_for_files_and_batches(google, monkeypatc
     assert google.models.generate_content(model=MODEL, contents=[part, "What is this?"]).text
 
     rows = [types.InlinedRequest(contents="one"), types.InlinedRequest(contents="two")]
-    inline = ended(google.batches.create(model=MODEL, src=rows, config={"display_name": "in line"}))
+    inline = wait_for_end(google.batches.create(model=MODEL, src=rows, config={"display_name": "in line"}))
     assert len(inline.dest.inlined_responses) == 2
     vectors = google.batches.create_embeddings(
         model="gemini-embedding-001",
         src={"inlined_requests": {"contents": ["a cat", "a stone"], "config": {"output_dimensionality": 8}}},
         config={"display_name": "vectors"},
     )
-    found = ended(vectors).dest.inlined_embed_content_responses
+    found = wait_for_end(vectors).dest.inlined_embed_content_responses
     assert [len(one.response.embedding.values) for one in found] == [8, 8]
     google.batches.cancel(name=job.name)
     google.batches.delete(name=job.name)

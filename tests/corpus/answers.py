@@ -20,7 +20,7 @@ from tests.support.recordings import Recording, gemini_answers, row_of
 
 def context_of(recording: Recording) -> Context:
     """The context of an answer: the functions that its request declared."""
-    names = [name for tool in _tools(recording.request) for name in _declared(tool)]
+    names = [name for tool in _tools(recording.request) for name in _declared_functions(tool)]
     body: Object = {"model": recording.model, "messages": [{"role": "user", "content": "hi"}]}
     body |= {"tools": [function(name) for name in dict.fromkeys(names)], "stream_options": {"include_usage": True}}
     request, _ = decode(json.dumps(body).encode(), ChatCompletionRequest)
@@ -32,7 +32,7 @@ def _tools(request: Object) -> list[Object]:
     return tools if isinstance(tools, list) else [tools]
 
 
-def _declared(tool: Object) -> list[str]:
+def _declared_functions(tool: Object) -> list[str]:
     found = tool.get("functionDeclarations") or tool.get("function_declarations") or []
     return [one["name"] for one in found]
 
@@ -42,7 +42,7 @@ def read(event: Object) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]
 
 
 class Streamed(NamedTuple):
-    """What came of a stream."""
+    """The chunks of a stream, or its error."""
 
     chunks: list[Object]
     notes: list[Note]

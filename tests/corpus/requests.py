@@ -13,7 +13,7 @@ from tests.support.recordings import Recording, recordings, row_of
 MODELS = ["gemini-3.5-flash", "gemini-2.5-flash"]
 
 
-def translated(recording: Recording, model: str) -> tuple[Object, list[Note]]:
+def translate(recording: Recording, model: str) -> tuple[Object, list[Note]]:
     """Gemini's request and the ledger. Raises as `decode` and `to_gemini` do."""
     body = {**recording.request, "model": model}
     request, unknown = decode(json.dumps(body).encode(), ChatCompletionRequest)

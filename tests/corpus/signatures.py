@@ -16,7 +16,7 @@ from adapter.wire.base import decode, encode
 from adapter.wire.gemini.content import Content
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
-from tests.corpus.tool_loops import answered, calls_of, first_answer, next_request
+from tests.corpus.tool_loops import calls_of, can_go_on, first_answer, next_request
 from tests.support.answering import Object
 from tests.support.recordings import Recording, gemini_answers, row_of
 
@@ -29,7 +29,7 @@ CLIENTS: dict[str, tuple[bool, bool, bool]] = {
 """Whether the client keeps only OpenAI's own fields, whether the store knows the answer, whether ids are new."""
 
 
-def rewritten(request: ChatCompletionRequest) -> ChatCompletionRequest:
+def rewrite_ids(request: ChatCompletionRequest) -> ChatCompletionRequest:
     """The same history under ids of the client's own."""
     names: dict[str, str] = {}
     for message in request.messages:
@@ -50,7 +50,7 @@ def sent_calls(request: ChatCompletionRequest, recording: Recording, issued: lis
 
 
 def fate(came: str | None, sent: str | None) -> str | None:
-    """What became of one call's signature."""
+    """The fate of one call's signature."""
     if came is None:
         return None if sent in (None, signatures.SENTINEL) else "invented"
     if sent == came:
@@ -61,8 +61,8 @@ def fate(came: str | None, sent: str | None) -> str | None:
 def count(bare: bool, stored: bool, renamed: bool) -> Counter[str]:
     """The fates of all signatures of the recorded loops, for one kind of client."""
     fates: Counter[str] = Counter()
-    change: Callable[[ChatCompletionRequest], ChatCompletionRequest] = rewritten if renamed else lambda one: one
-    for recording in filter(answered, gemini_answers()):
+    change: Callable[[ChatCompletionRequest], ChatCompletionRequest] = rewrite_ids if renamed else lambda one: one
+    for recording in filter(can_go_on, gemini_answers()):
         message, issued = first_answer(recording)
         request = change(next_request(recording, message, bare=bare))
         sent = sent_calls(request, recording, issued if stored else [])

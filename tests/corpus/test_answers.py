@@ -91,7 +91,7 @@ def test_nothing_of_an_answer_is_lost_without_a_note(streamed, count):
 
 
 def joined_by_hand(events: list[Object]) -> Object:
-    """What a stream's events say, as one whole answer."""
+    """The whole answer that a stream's events amount to."""
     whole: Object = {"candidates": []}
     for event in events:
         whole |= {name: value for name, value in event.items() if name != "candidates"}
@@ -135,7 +135,7 @@ def test_a_stream_says_what_its_joined_events_say_as_awhole_of(count):
 
 
 def first_difference(ours: object, theirs: object, path: str = "") -> str:
-    """Where two answers part."""
+    """The first difference between two answers."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
         return first_difference(ours.get(names[0]), theirs.get(names[0]), f"{path}.{names[0]}")
@@ -162,14 +162,14 @@ def test_bytes_cut_anywhere_are_the_same_events(count):
             count("streams cut")
 
 
-def translated() -> list[Recording]:
+def translate_answer() -> list[Recording]:
     known = {**exceptions("answers.streamed"), **exceptions("answers.whole")}
     return [one for flag in (False, True) for one in answers(streamed=flag) if one.id not in known]
 
 
 def test_usage_adds_up_and_is_that_of_the_last_event(count):
     """Totals: total = prompt + candidates + tool use + thoughts in all recordings that have prompt and total."""
-    for recording in translated():
+    for recording in translate_answer():
         told = [event["usageMetadata"] for event in recording.events() if event.get("usageMetadata")]
         if not told or recording.fidelity not in RECORDED:
             continue
@@ -184,7 +184,7 @@ def test_usage_adds_up_and_is_that_of_the_last_event(count):
 
 
 def test_text_thoughts_and_calls_go_where_they_belong(count):
-    for recording in translated():
+    for recording in translate_answer():
         parts = [
             part
             for event in recording.events()

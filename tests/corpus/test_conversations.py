@@ -12,8 +12,8 @@ from adapter.translate.core.context import Context
 from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from tests.corpus.requests import MODELS, translated
-from tests.corpus.tool_loops import answered, calls_of, first_answer, next_request
+from tests.corpus.requests import MODELS, translate
+from tests.corpus.tool_loops import calls_of, can_go_on, first_answer, next_request
 from tests.support.answering import Object
 from tests.support.joiner import merge_texts
 from tests.support.recordings import Recording, chat_requests, exceptions, gemini_answers, row_of
@@ -58,7 +58,7 @@ def test_every_recorded_conversation_keeps_the_turn_rules(model, count):
     for recording in chat_requests():
         if recording.id in exceptions("requests"):
             continue
-        body, _ = translated(recording, model)
+        body, _ = translate(recording, model)
         check_turns(body["contents"], prefill=row_of(model).prefill)
         count("requests of several turns" if turns[recording.source] > 1 else "single requests")
 
@@ -72,7 +72,7 @@ def test_a_longer_conversation_goes_on_where_the_shorter_one_ended(model, count)
             continue
         if old[-1]["role"] == "assistant" or _other_system(shorter, longer):
             continue
-        before, after = (_without_signatures(translated(one, model)[0]["contents"]) for one in (shorter, longer))
+        before, after = (_without_signatures(translate(one, model)[0]["contents"]) for one in (shorter, longer))
         assert after[: len(before)] == before, (shorter.id, longer.id)
         count("pairs")
 
@@ -98,7 +98,7 @@ def _without_signatures(contents: list[Object]) -> list[Object]:
 def test_calls_go_back_to_gemini_as_they_came(bare, stored, count):
     """Names, arguments and signatures, from the message alone, from both, from the store alone."""
     for recording in gemini_answers():
-        if not answered(recording):
+        if not can_go_on(recording):
             continue
         message, issued = first_answer(recording)
         request = next_request(recording, message, bare=bare)
@@ -121,7 +121,7 @@ def test_calls_go_back_to_gemini_as_they_came(bare, stored, count):
         count("answers")
 
 
-def spoken(recording: Recording) -> list[Object]:
+def wanted_parts(recording: Recording) -> list[Object]:
     """The parts of an answer that Gemini wants back: without unsigned thoughts, and what says nothing."""
     parts = [
         part
@@ -143,7 +143,7 @@ def test_answers_without_calls_go_back_to_gemini_as_they_came(bare, count):
     """Texts with their signatures, and where the client's message has them executed code and server-side tools."""
     special = {**exceptions("answers.streamed"), **exceptions("answers.whole")}
     for recording in gemini_answers():
-        parts = [] if recording.integer_enums or recording.id in special else spoken(recording)
+        parts = [] if recording.integer_enums or recording.id in special else wanted_parts(recording)
         if not any(part.get("text") for part in parts) or "inlineData" in str([list(part) for part in parts]):
             continue
         message, issued = first_answer(recording)

@@ -5,7 +5,7 @@ import pydantic
 import pytest
 
 from adapter.translate.core.notes import Rejected
-from tests.corpus.requests import MODELS, translated
+from tests.corpus.requests import MODELS, translate
 from tests.support.leaves import Output, lost_leaves
 from tests.support.oracles import check_gemini_request, emulator_refusal
 from tests.support.recordings import chat_requests, compare, exceptions
@@ -39,7 +39,7 @@ def test_every_request_is_one_that_google_genai_takes_or_a_named_refusal(model, 
     failures = {}
     for recording in chat_requests():
         try:
-            body, _ = translated(recording, model)
+            body, _ = translate(recording, model)
             check_gemini_request(body)
         except (Rejected, msgspec.ValidationError, pydantic.ValidationError) as error:
             failures[recording.id] = f"{type(error).__name__} {getattr(error, 'note', '')}: {error}"
@@ -55,7 +55,7 @@ def test_the_strict_emulator_takes_every_request(model, count):
     for recording in chat_requests():
         if recording.id in exceptions("requests"):
             continue
-        body, _ = translated(recording, model)
+        body, _ = translate(recording, model)
         refusal = emulator_refusal(body, model)
         count("refused" if refusal else "taken")
         if refusal:
@@ -71,7 +71,7 @@ def test_nothing_of_a_request_is_lost_without_a_note(model, count):
     for recording in chat_requests():
         if recording.id in exceptions("requests"):
             continue
-        body, notes = translated(recording, model)
+        body, notes = translate(recording, model)
         gone = lost_leaves(recording.request, Output(body), notes, constant)
         count("lost" if gone else "all there")
         if gone:

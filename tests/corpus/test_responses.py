@@ -48,7 +48,7 @@ CONSTANT = {
 """Paths whose values may be absent from the output without a note, and why."""
 
 
-def translated(recording: Recording, model: str) -> tuple[Object, list[Note]]:
+def translate_response(recording: Recording, model: str) -> tuple[Object, list[Note]]:
     """Gemini's request and the ledger. Raises as `decode`, `to_chat` and `to_gemini` do."""
     body = {**recording.request, "model": model}
     view = responses.to_chat(*decode(json.dumps(body).encode(), ResponsesRequest))
@@ -67,7 +67,7 @@ def test_every_request_is_one_that_google_genai_takes_or_a_named_refusal(model, 
     failures = {}
     for recording in requests():
         try:
-            body, notes = translated(recording, model)
+            body, notes = translate_response(recording, model)
             check_gemini_request(body)
         except (Rejected, msgspec.ValidationError, pydantic.ValidationError) as error:
             failures[recording.id] = f"{type(error).__name__} {getattr(error, 'note', '')}: {error}"
@@ -84,7 +84,7 @@ def test_the_strict_emulator_takes_every_request(model, count):
     for recording in requests():
         if recording.id in exceptions("responses"):
             continue
-        body, _ = translated(recording, model)
+        body, _ = translate_response(recording, model)
         refusal = emulator_refusal(body, model)
         count("refused" if refusal else "taken")
         if refusal:
@@ -98,7 +98,7 @@ def test_nothing_of_a_request_is_lost_without_a_note(count):
     for recording in requests():
         if recording.id in exceptions("responses"):
             continue
-        body, notes = translated(recording, MODELS[0])
+        body, notes = translate_response(recording, MODELS[0])
         gone = lost_leaves(recording.request, Output(body), notes, CONSTANT)
         count("lost" if gone else "all there")
         if gone:
@@ -116,7 +116,7 @@ def test_every_item_of_an_answer_is_known_as_input(count):
 
 
 def test_the_judge_of_events_takes_the_streams_of_openai(count):
-    """What OpenAI sends keeps the rules that this adapter's streams are held to."""
+    """OpenAI's own streams keep the rules by which this adapter's are judged."""
     failures = {}
     for recording in recordings("openai_responses_exchanges"):
         if recording.sse is None or recording.fidelity != "wire":

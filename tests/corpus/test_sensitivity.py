@@ -89,14 +89,14 @@ ALIKE = [{"required", "any"}]
 
 
 class Outcome(NamedTuple):
-    """What came of an input: all that can be seen of it, its notes, or the path under which it is refused."""
+    """The result of an input: everything visible of it, its notes, or the path under which it is refused."""
 
     seen: Any
     notes: list[Note]
     refused: str | None = None
 
 
-def changed(leaf: Any) -> Any:
+def change(leaf: Any) -> Any:
     """Another value of the same kind."""
     match leaf:
         case bool():
@@ -109,7 +109,7 @@ def changed(leaf: Any) -> Any:
 def values_for(path: str, leaf: Any, words: Words) -> list[Any]:
     """Other values for a leaf: one of its kind, one of another kind, and another word that is sent in this place."""
     others = [word for word in words.get(bare(path), ()) if leaf in words[bare(path)] and {word, leaf} not in ALIKE]
-    return [changed(leaf), ["x"] if isinstance(leaf, str) else "x", *[word for word in others if word != leaf][:1]]
+    return [change(leaf), ["x"] if isinstance(leaf, str) else "x", *[word for word in others if word != leaf][:1]]
 
 
 def words_in(wholes: Iterable[Any]) -> Words:
@@ -194,7 +194,7 @@ def of_answer(recording: Recording) -> Callable[[Any], Outcome]:
     return read
 
 
-def ignored(
+def find_ignored(
     value: Any, read: Callable[[Any], Outcome], constant: dict[str, str], name: str, words: Words = MappingProxyType({})
 ) -> list[str]:
     """The leaves whose value makes no difference, without a note."""
@@ -226,7 +226,7 @@ def _is_told(path: str, before: Outcome, after: Outcome) -> bool:
 
 
 def _is_refused(told: str, path: str) -> bool:
-    """Whether a 400 is about a leaf: where it stands, where it stands with Google, or another one of a mixed list."""
+    """Return whether a 400 names a leaf: its path, its path in Google's names, or another one of a mixed list."""
     told = told.partition("[...]")[0]
     names = [re.sub(r"_([a-z])", lambda letter: letter[1].upper(), one.rpartition(".")[2]) for one in (told, path)]
     is_googles = "google" in path and names[0] == names[1]
@@ -234,7 +234,7 @@ def _is_refused(told: str, path: str) -> bool:
 
 
 def _belongs(told: str, path: str) -> bool:
-    """Whether a note's path is a leaf's or one that holds it, or lies inside what the leaf says (a JSON text)."""
+    """Return whether a note's path is a leaf's, contains it, or lies inside the leaf (a JSON text)."""
     told, path = (bare(told), bare(path)) if "[]" in told else (told, path)
     return (
         path == told
@@ -252,7 +252,7 @@ def test_no_leaf_of_a_request_is_ignored_in_silence(endpoint, count):
     silent: dict[str, str] = {}
     words = words_in(recording.request for recording in recorded)
     for recording in recorded:
-        for path in ignored(recording.request, read, constant, recording.id, words):
+        for path in find_ignored(recording.request, read, constant, recording.id, words):
             silent.setdefault(bare(path), f"{recording.id} {path}")
         count("requests")
     assert not silent
@@ -263,7 +263,7 @@ def test_no_leaf_of_an_answer_is_ignored_in_silence(count):
     recorded = list(answers(streamed=False))
     words = words_in(recording.body for recording in recorded)
     for recording in recorded:
-        for path in ignored(recording.body, of_answer(recording), ANSWERS, recording.id, words):
+        for path in find_ignored(recording.body, of_answer(recording), ANSWERS, recording.id, words):
             silent.setdefault(bare(path), f"{recording.id} {path}")
         count("answers")
     assert not silent
@@ -284,7 +284,7 @@ EVENTS = LAST_EVENT | {"usageMetadata": "counts run on: the last event that has 
 
 
 def of_event(recording: Recording, events: list[Any], index: int) -> Callable[[Any], Outcome]:
-    """What comes of a stream in which one event is another."""
+    """The result of a stream in which one event is replaced."""
 
     def read(event: Any) -> Outcome:
         try:
@@ -307,7 +307,7 @@ def test_no_leaf_of_an_event_is_ignored_in_silence(count):
         for index, event in enumerate(events):
             constant = LAST_EVENT if index == len(events) - 1 else EVENTS
             name = f"{recording.id} {index}"
-            for path in ignored(event, of_event(recording, events, index), constant, name, words):
+            for path in find_ignored(event, of_event(recording, events, index), constant, name, words):
                 silent.setdefault(bare(path), f"{name} {path}")
         count("streams")
     assert not silent
@@ -355,7 +355,7 @@ SAID_TWICE = (
 
 
 def of_case(case: Case) -> Callable[[Any], Outcome]:
-    """What comes of another request in a case's place, by the endpoint's own translation."""
+    """The result of another request in a case's place, by the endpoint's own translation."""
     chosen = settings.load({"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", **case.settings}, {})
     names, endpoint = settings.catalogue(chosen, TODAY), TRANSLATED[f"/v1/{case.endpoint}"]
     chosen_options = settings.options(chosen)
@@ -389,7 +389,7 @@ def test_no_leaf_of_a_cases_request_is_ignored_in_silence(count):
     for case in all_cases():
         if f"/v1/{case.endpoint}" in TRANSLATED and not case.id.startswith(SAID_TWICE):
             constant = REQUESTS | ITEMS | CASES
-            for path in ignored(case.turns[0].request, of_case(case), constant, case.id, words[case.endpoint]):
+            for path in find_ignored(case.turns[0].request, of_case(case), constant, case.id, words[case.endpoint]):
                 silent[f"{case.id} {bare(path)}"] = path
             count("cases")
     assert not silent

@@ -22,13 +22,13 @@ NAMES = catalogue(Settings(), datetime.date(2026, 11, 30))
 
 
 def roughness(data, order):
-    """How much samples differ from their neighbours: much, where their bytes are in the wrong order."""
+    """The mean difference between neighbouring samples: large if their bytes are in the wrong order."""
     count = min(len(data) // 2, 24_000)
     samples = struct.unpack(f"{order}{count}h", data[: 2 * count])
     return sum(abs(one - other) for one, other in pairwise(samples))
 
 
-def spoken():
+def speech_recordings():
     """Recorded answers with speech."""
     for record in all_records("gemini_exchanges"):
         if "inlineData" in json.dumps(record.get("response")) and "audio/L16" in json.dumps(record["response"]):
@@ -41,7 +41,7 @@ def all_records(name):
 
 
 def test_recorded_speech_is_little_endian_in_every_file_that_is_made_of_it(count):
-    for record in spoken():
+    for record in speech_recordings():
         reader = SpeechReader()
         response, _ = decode(json.dumps(record["response"]).encode(), GenerateContentResponse)
         samples = reader.feed(response) + reader.end_call()
@@ -57,7 +57,7 @@ def test_recorded_speech_is_little_endian_in_every_file_that_is_made_of_it(count
 PATHS = ("images/generations", "images/edits", "audio/speech")
 
 
-def translated(endpoint, request, unknown, served):
+def translate_sound(endpoint, request, unknown, served):
     """The translation; None where it is refused."""
     try:
         return endpoint.translate(request, unknown, served, Options())
@@ -75,7 +75,7 @@ def test_recorded_requests_become_calls_that_the_emulator_takes_or_named_refusal
         served = find_served_model(
             getattr(request, "model", None) or endpoint.default_model, NAMES, path.removeprefix("/v1/")
         )
-        made = translated(endpoint, request, unknown, served)
+        made = translate_sound(endpoint, request, unknown, served)
         if made is None:
             # What OpenAI refused, and files that nobody can name here.
             assert record["status"] == 400, record["id"]

@@ -24,15 +24,15 @@ def calls_of(recording: Recording) -> list[Object]:
     return [part for part in parts if part.get("functionCall", {}).get("name")]
 
 
-def answered(recording: Recording) -> bool:
-    """Whether an answer is one that a client goes on from: whole calls that are the client's to run."""
+def can_go_on(recording: Recording) -> bool:
+    """Return whether a client can go on from an answer: its calls are whole, and the client's to run."""
     told = json.dumps(list(recording.events()))
     special = ("partialArgs", "willContinue", "functionResponse", "toolCall", "executableCode", "UNEXPECTED_TOOL_CALL")
     return not recording.integer_enums and bool(calls_of(recording)) and not any(word in told for word in special)
 
 
 def next_request(recording: Recording, answer: Object, *, bare: bool) -> ChatCompletionRequest:
-    """What a client sends after an answer with calls; `bare`: it keeps only what OpenAI documents of a call."""
+    """The client's next messages after an answer with calls; `bare`: it sends back only OpenAI's documented fields."""
     message = {name: value for name, value in answer.items() if value is not None}
     if bare:
         message = {"role": "assistant", "content": None, "tool_calls": message["tool_calls"]}

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.server.batches.running import begin, ended, line
+from tests.server.batches.running import begin, line, wait_for_end
 from tests.support.guards import PATIENCE
 from tests.support.live import bare_environment, free_port, wait_for
 from tests.support.paths import REPOSITORY
@@ -80,7 +80,7 @@ async def test_others_have_a_turn_after_each_slice_of_a_batch(gemini, tmp_path, 
     async with adapter(gemini, **given) as client:
         batch = await begin(client, content=content)
         with watching() as turns:
-            done = await ended(client, batch)
+            done = await wait_for_end(client, batch)
     assert done["request_counts"]["completed"] == LINES
     assert len(turns.stretches) > LINES / 10
     # Measured: 3 ms at most. A page that the system has to fetch may make one longer.

@@ -56,7 +56,7 @@ class Counter:
 
 
 @contextmanager
-def counted():
+def count_calls():
     counter, before = Counter(), sys.gettrace()
     sys.settrace(counter)
     try:
@@ -67,7 +67,7 @@ def counted():
 
 def cost(app, path, body):
     """Instructions of one request; the first of its kind has to fill caches of types."""
-    with counted() as counter:
+    with count_calls() as counter:
         app.ask(path, json.dumps(body).encode(), HEADERS)
     return counter.count
 

@@ -12,7 +12,7 @@ from adapter.server.app import create_app
 from adapter.settings import Settings
 from tests.cost.turns import HEADERS, LONGEST
 from tests.support.in_process import InProcess
-from tests.support.scripted import answer, scripted
+from tests.support.scripted import answer, run_upstream
 from tests.support.size import IS_LARGE
 
 ITEMS, CHARACTERS = (9_000, 3_000) if IS_LARGE else (3_000, 300)
@@ -30,7 +30,7 @@ def upstream():
 
     async def serve():
         nonlocal url
-        async with scripted(says_ok) as made:
+        async with run_upstream(says_ok) as made:
             url = made.url
             ready.set()
             await asyncio.Event().wait()

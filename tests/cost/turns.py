@@ -1,4 +1,4 @@
-"""How long the event loop is kept from its next turn."""
+"""Measures how long the event loop is kept from its next turn."""
 
 LONGEST = 0.25
 """Seconds of CPU between two turns."""

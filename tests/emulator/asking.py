@@ -23,7 +23,7 @@ def user(*parts: Any) -> dict[str, Any]:
     return {"role": "user", "parts": [{"text": part} if isinstance(part, str) else part for part in parts]}
 
 
-def said(*parts: Any) -> dict[str, Any]:
+def model_content(*parts: Any) -> dict[str, Any]:
     """A model content."""
     return user(*parts) | {"role": "model"}
 
@@ -73,7 +73,7 @@ def calls(response: dict[str, Any]) -> list[dict[str, Any]]:
     return [part["functionCall"] for part in parts(response) if "functionCall" in part]
 
 
-def refused(body: Any, model: str = MODEL, **settings: Any) -> Refusal:
+def ask_refused(body: Any, model: str = MODEL, **settings: Any) -> Refusal:
     """The refusal, which must come."""
     with pytest.raises(Refusal) as caught:
         ask(body, model, **settings)
@@ -82,4 +82,4 @@ def refused(body: Any, model: str = MODEL, **settings: Any) -> Refusal:
 
 def message(body: Any, model: str = MODEL, **settings: Any) -> str:
     """Its text."""
-    return refused(body, model, **settings).message
+    return ask_refused(body, model, **settings).message

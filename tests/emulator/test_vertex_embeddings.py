@@ -14,15 +14,15 @@ CONTENT: dict[str, Any] = {"content": {"parts": [{"text": "a"}]}}
 PREDICT: dict[str, Any] = {"instances": [{"content": "a", "task_type": "RETRIEVAL_QUERY"}]}
 
 
-def asked(method: str, model: str, body: dict[str, Any]) -> dict[str, Any]:
+def ask(method: str, model: str, body: dict[str, Any]) -> dict[str, Any]:
     return embed(method, parse(body, MESSAGES[method]), models()[model])
 
 
 def test_each_model_has_its_methods() -> None:
-    assert len(asked("predict", "gemini-embedding-001", PREDICT)["predictions"][0]["embeddings"]["values"]) == 3072
-    assert len(asked("embedContent", "gemini-embedding-2", CONTENT)["embedding"]["values"]) == 3072
+    assert len(ask("predict", "gemini-embedding-001", PREDICT)["predictions"][0]["embeddings"]["values"]) == 3072
+    assert len(ask("embedContent", "gemini-embedding-2", CONTENT)["embedding"]["values"]) == 3072
     many = {"requests": [CONTENT, {**CONTENT, "embedContentConfig": {"outputDimensionality": 8}}]}
-    assert [len(one["values"]) for one in asked("batchEmbedContents", "gemini-embedding-2", many)["embeddings"]] == [
+    assert [len(one["values"]) for one in ask("batchEmbedContents", "gemini-embedding-2", many)["embeddings"]] == [
         3072,
         8,
     ]
@@ -39,13 +39,13 @@ def test_each_model_has_its_methods() -> None:
 )
 def test_other_methods_are_not_found(method: str, model: str, body: dict[str, Any]) -> None:
     with pytest.raises(Refusal) as refused:
-        asked(method, model, body)
+        ask(method, model, body)
     assert refused.value.code == 404
 
 
 def test_predict_takes_one_text() -> None:
     with pytest.raises(Refusal, match="batchSize must be 1 but the entered value was 2"):
-        asked("predict", "gemini-embedding-001", {"instances": PREDICT["instances"] * 2})
+        ask("predict", "gemini-embedding-001", {"instances": PREDICT["instances"] * 2})
 
 
 def test_errors_of_vertex_ai_are_predicted_in_its_own_forms() -> None:
@@ -59,4 +59,4 @@ def test_errors_of_vertex_ai_are_predicted_in_its_own_forms() -> None:
 
 def test_options_of_ai_studio_are_unknown_here() -> None:
     with pytest.raises(Refusal, match="Unknown name"):
-        asked("embedContent", "gemini-embedding-2", {**CONTENT, "outputDimensionality": 8})
+        ask("embedContent", "gemini-embedding-2", {**CONTENT, "outputDimensionality": 8})

@@ -1,4 +1,4 @@
-"""What a process holds, as the kernel counts."""
+"""The memory that a process holds, as the kernel counts it."""
 
 from pathlib import Path
 

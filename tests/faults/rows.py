@@ -5,7 +5,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from tests.support.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, run_upstream
 
 CHAT = "/v1/chat/completions"
 LONGEST = 2.0
@@ -42,9 +42,9 @@ async def says_hello(call):
 
 
 @asynccontextmanager
-async def served(**settings):
+async def serve(**settings):
     """A Gemini that answers, and a client of the adapter in front of it."""
-    async with scripted(says_hello) as upstream, adapter(upstream, **settings) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, **settings) as client:
         yield upstream, client
 
 
@@ -54,7 +54,7 @@ async def post(client, path, body):
     return await client.post(path, content=content, headers={"content-type": "application/json"})
 
 
-async def refused(served, path, row, caplog):
+async def check_refusal(served, path, row, caplog):
     """The error that a bad body is answered with; nobody is asked, nothing is logged, and the next one is served."""
     upstream, client = served
     asked, begun = len(upstream.seen), time.process_time()

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from adapter.settings import KnownClient
-from tests.faults.rows import CHAT, Row, called_out, field, post, refused, served, text
+from tests.faults.rows import CHAT, Row, called_out, check_refusal, field, post, serve, text
 from tests.support.scripted import chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,19 +25,19 @@ TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f", "parameter
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server():
-    async with served() as made:
+    async with serve() as made:
         yield made
 
 
-def said(content):
+def user_message(content):
     return {**GOOD, "messages": [{"role": "user", "content": content}]}
 
 
 def image(url):
-    return said([{"type": "image_url", "image_url": {"url": url}}])
+    return user_message([{"type": "image_url", "image_url": {"url": url}}])
 
 
-def called(**function):
+def call_message(**function):
     call = {**CALL, "function": {**CALL["function"], **function}}
     user = {"role": "user", "content": "hi"}
     result = {"role": "tool", "tool_call_id": "call_1", "content": "1"}
@@ -48,7 +48,7 @@ def tool(**function):
     return {**GOOD, "tools": [{"type": "function", "function": {**TOOL["function"], **function}}]}
 
 
-def nested(levels, innermost=None):
+def nest(levels, innermost=None):
     schema = innermost or {"type": "string"}
     for _ in range(levels):
         schema = {"type": "object", "properties": {"a": schema}}
@@ -181,13 +181,21 @@ MESSAGES = [
         b'{"model":"m","messages":[' + b",".join([b'{"role":"user"}'] * 1_000_000) + b"]}",
     ),
     Row("a million stop sequences", {**GOOD, "stop": ["x"] * 1_000_000}),
-    *(Row(f"content {value!r}", said(value), "messages[0].content") for value in (1, {}, [1])),
-    Row("a part of a type that there is not", said([{"type": "smell", "smell": "hi"}]), "messages[0].content[0].type"),
-    Row("a part of a long type", said([{"type": "s" * 100_000}]), "messages[0].content[0].type"),
-    Row("a part whose type is a number", said([{"type": 5}]), "messages[0].content[0].type"),
-    Row("more parts than may be", said([{"type": "text", "text": "x"}] * 4_097), "messages[0].content"),
+    *(Row(f"content {value!r}", user_message(value), "messages[0].content") for value in (1, {}, [1])),
+    Row(
+        "a part of a type that there is not",
+        user_message([{"type": "smell", "smell": "hi"}]),
+        "messages[0].content[0].type",
+    ),
+    Row("a part of a long type", user_message([{"type": "s" * 100_000}]), "messages[0].content[0].type"),
+    Row("a part whose type is a number", user_message([{"type": 5}]), "messages[0].content[0].type"),
+    Row("more parts than may be", user_message([{"type": "text", "text": "x"}] * 4_097), "messages[0].content"),
     *(
-        Row(f"a text part with text {value!r}", said([{"type": "text", "text": value}]), "messages[0].content[0].text")
+        Row(
+            f"a text part with text {value!r}",
+            user_message([{"type": "text", "text": value}]),
+            "messages[0].content[0].text",
+        )
         for value in (5, ["x"])
     ),
 ]
@@ -195,17 +203,17 @@ MESSAGES = [
 CALLS = [
     Row(
         "arguments of a hundred thousand open brackets",
-        called(arguments="[" * 100_000),
+        call_message(arguments="[" * 100_000),
         "messages[1].tool_calls[0].function.arguments",
     ),
     Row(
         "arguments nested two hundred times",
-        called(arguments='{"a":' * 200 + "1" + "}" * 200),
+        call_message(arguments='{"a":' * 200 + "1" + "}" * 200),
         "messages[1].tool_calls[0].function.arguments",
     ),
     Row(
         "arguments nested a thousand times",
-        called(arguments='{"a":' * 1000 + "1" + "}" * 1000),
+        call_message(arguments='{"a":' * 1000 + "1" + "}" * 1000),
         "messages[1].tool_calls[0].function.arguments",
     ),
 ]
@@ -223,11 +231,11 @@ TOOLS = [
     Row("a tool with a name of a hundred thousand characters", tool(name="a" * 100_000), "tools"),
     Row("parameters a list", tool(parameters=[]), "tools[0].function.parameters"),
     Row("parameters a string", tool(parameters="x"), "tools[0].function.parameters"),
-    Row("a schema nested twelve times", tool(parameters=nested(12)), "tools[0].function.parameters"),
-    Row("a schema nested sixty-five times", tool(parameters=nested(65)), "tools[0].function.parameters"),
+    Row("a schema nested twelve times", tool(parameters=nest(12)), "tools[0].function.parameters"),
+    Row("a schema nested sixty-five times", tool(parameters=nest(65)), "tools[0].function.parameters"),
     Row(
         "a schema nested sixty-four times below other properties",
-        tool(parameters={"type": "object", "additionalProperties": nested(64)}),
+        tool(parameters={"type": "object", "additionalProperties": nest(64)}),
         "tools[0].function.parameters",
     ),
     Row(
@@ -237,7 +245,7 @@ TOOLS = [
     ),
     Row(
         "a schema with a wrong property of a long name",
-        tool(parameters={"type": "object", "properties": {"p" * 10_000: nested(12)}}),
+        tool(parameters={"type": "object", "properties": {"p" * 10_000: nest(12)}}),
         "tools[0].function.parameters",
     ),
     Row(
@@ -274,7 +282,11 @@ TOOLS = [
 
 MEDIA = [
     *(Row(f"an image URL {value!r}", image(value), "messages[0].content[0].image_url") for value in (None, "", 5)),
-    Row("an image without a URL", said([{"type": "image_url", "image_url": {}}]), "messages[0].content[0].image_url"),
+    Row(
+        "an image without a URL",
+        user_message([{"type": "image_url", "image_url": {}}]),
+        "messages[0].content[0].image_url",
+    ),
     *(
         Row(f"an image {value[:40]!r}", image(value), "messages[0].content[0].image_url")
         for value in (
@@ -308,7 +320,7 @@ MEDIA = [
     ),
     Row("a user that is a number", {**GOOD, "user": 5}, "user"),
     *(
-        Row(f"{name} that is none", said([part]), "messages[0].content[0]")
+        Row(f"{name} that is none", user_message([part]), "messages[0].content[0]")
         for name, part in (
             ("sound", {"type": "input_audio", "input_audio": {"data": "?", "format": "wav"}}),
             ("sound of a format", {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "a\r\nb"}}),
@@ -321,10 +333,10 @@ ROWS = [*JSON, *NUMBERS, *MODELS, *MESSAGES, *CALLS, *TOOLS, *MEDIA]
 
 
 ODD = {
-    "a zero byte in a text": said("\0"),
-    "a part without a type": said([{"text": "hi"}]),
-    "a user's message of null": said(None),
-    "arguments of a megabyte": called(arguments=json.dumps({"a": "x" * 1_000_000})),
+    "a zero byte in a text": user_message("\0"),
+    "a part without a type": user_message([{"text": "hi"}]),
+    "a user's message of null": user_message(None),
+    "arguments of a megabyte": call_message(arguments=json.dumps({"a": "x" * 1_000_000})),
     "a tool of a type that there is not": {**GOOD, "tools": [{"type": "web"}]},
     "one tool twice alike": {**GOOD, "tools": [TOOL, TOOL]},
     "a tool's description of a megabyte": tool(description="x" * 1_000_000),
@@ -352,7 +364,7 @@ ODD = {
     "a byte order mark": b"\xef\xbb\xbf" + text(b'"hi"'),
     "half a surrogate pair in a text": text(rb'"\ud800"'),
     **{
-        f"arguments {value!r} of a call that is over": called(arguments=value)
+        f"arguments {value!r} of a call that is over": call_message(arguments=value)
         for value in ("{", "[]", "1", '"x"', "null", rb'{"a":"\udc00x"}'.decode())
     },
     **{f"{name} -1": {**GOOD, name: -1} for name in ("max_tokens", "max_completion_tokens")},
@@ -372,7 +384,7 @@ ODD = {
 
 @pytest.mark.parametrize("row", ROWS, ids=called_out)
 async def test_a_bad_body_is_a_400_that_says_where(server, row, caplog):
-    await refused(server, CHAT, row, caplog)
+    await check_refusal(server, CHAT, row, caplog)
 
 
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD.keys())
@@ -387,7 +399,7 @@ async def test_what_is_only_odd_is_served(server, body, caplog):
 
 async def test_a_zero_byte_arrives_as_one(server):
     upstream, client = server
-    await post(client, CHAT, said("a\0b"))
+    await post(client, CHAT, user_message("a\0b"))
     assert upstream.seen[-1].body["contents"][0]["parts"] == [{"text": "a\0b"}]
 
 
@@ -411,7 +423,7 @@ async def test_a_schema_elsewhere_is_never_looked_up(dialect, target, monkeypatc
         real = getattr(owner, name)
         monkeypatch.setattr(owner, name, lambda *given, **more: touched.append(str(given[0])) or real(*given, **more))
 
-    async with served(upstream_schema=dialect) as (_, client):
+    async with serve(upstream_schema=dialect) as (_, client):
         watch(builtins, "open")
         watch(socket, "getaddrinfo")
         assert (await post(client, CHAT, tool(parameters={"$ref": target}))).status_code == 200
@@ -427,15 +439,15 @@ async def test_a_clients_regular_expression_is_never_compiled(dialect, monkeypat
     parameters = {"type": "string", "pattern": evil, "patternProperties": {evil: {"pattern": evil}}, "format": evil}
     grammar = {"type": "grammar", "grammar": {"syntax": "regex", "definition": evil}}
     tools = [*tool(parameters=parameters)["tools"], {"type": "custom", "custom": {"name": "g", "format": grammar}}]
-    async with served(upstream_schema=dialect) as (upstream, client):
+    async with serve(upstream_schema=dialect) as (upstream, client):
         assert (await post(client, CHAT, {**GOOD, "tools": tools, "stop": evil})).status_code == 200
         assert evil in json.dumps(upstream.seen[-1].body)
     assert evil not in compiled
 
 
 async def test_a_bomb_of_references_is_refused_where_they_must_be_written_out(caplog):
-    async with served(upstream_schema="openapi") as server:
-        await refused(server, CHAT, Row("", tool(parameters=bomb()), "tools[0].function.parameters"), caplog)
+    async with serve(upstream_schema="openapi") as server:
+        await check_refusal(server, CHAT, Row("", tool(parameters=bomb()), "tools[0].function.parameters"), caplog)
 
 
 DETOURS = {
@@ -466,7 +478,7 @@ async def test_no_field_changes_where_a_call_goes_and_with_whose_key(server, nam
 async def test_of_a_field_that_comes_twice_the_last_one_counts_for_all():
     clients = (KnownClient(name="a", key="k", models=("gemini-3.5-*",)),)
     names = b'"gemini-3.8-pro"', b'"gemini-3.5-flash"'
-    async with served(clients=clients) as (upstream, client):
+    async with serve(clients=clients) as (upstream, client):
         client.headers["authorization"] = "Bearer k"
         for first, last, status in ((*names, 200), (*reversed(names), 404)):
             body = b'{"model":%s,"messages":[{"role":"user","content":"hi"}],"model":%s}' % (first, last)

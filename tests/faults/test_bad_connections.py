@@ -20,13 +20,13 @@ from tests.faults.upstreams import (
     LOST,
     PATH,
     Named,
+    answer_bytes,
     check_error,
     check_stream,
     check_whole,
     http_error,
     says,
     streams,
-    told,
 )
 from tests.faults.upstreams import Whole as Says
 from tests.support.chaos import CHUNKED, chunk, running
@@ -40,7 +40,7 @@ def check(response, expected, *, stream):
 
 
 @contextmanager
-def reserved() -> Iterator[socket.socket]:
+def reserve_port() -> Iterator[socket.socket]:
     """A port where nobody listens yet."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -57,7 +57,7 @@ async def test_a_refused_connection_is_tried_once_more(stream, monkeypatch):
     connect, tries, servers = aiohappyeyeballs.start_connection, [], []
     async with running() as (chaos, _):
         chaos.script = GOOD
-        with reserved() as port:
+        with reserve_port() as port:
 
             async def opening(*args, **kwargs):
                 tries.append(1)
@@ -228,7 +228,7 @@ async def test_a_silent_upstream_leaves_another_one_to_answer(stream):
 async def test_a_refusal_that_comes_before_the_body_was_sent_is_that_refusal(stream):
     async with running() as (chaos, url), adapter(Named(url)) as client:
         chaos.takes_bodies = False
-        refusal = told({"error": {"code": 413, "message": "too large"}}, "413 X", connection="close")
+        refusal = answer_bytes({"error": {"code": 413, "message": "too large"}}, "413 X", connection="close")
 
         async def script(exchange):
             await refusal(exchange)
@@ -244,7 +244,7 @@ async def test_a_refusal_that_comes_before_the_body_was_sent_is_that_refusal(str
 
 @pytest.mark.parametrize("own_key", [False, True], ids=["the servers key", "the clients key"])
 async def test_a_relay_that_refuses_the_key_tells_no_browser_to_ask_for_another(own_key):
-    refusal = told({"error": {"code": 401, "message": "no"}}, "401 X", www_authenticate='Basic realm="secret"')
+    refusal = answer_bytes({"error": {"code": 401, "message": "no"}}, "401 X", www_authenticate='Basic realm="secret"')
     given = {"upstream_auth": "caller", "upstream_keys": ()} if own_key else {"upstream_auth": "bearer"}
     async with running() as (chaos, url), adapter(Named(url), retries=1, **given) as client:
         chaos.script = refusal
@@ -276,7 +276,7 @@ async def test_two_candidates_whose_events_are_mixed_have_one_finish_each():
 async def test_a_blocked_prompt_is_a_refusal_and_no_error():
     blocked = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}}
     async with running() as (chaos, url), adapter(Named(url)) as client:
-        chaos.script = told(blocked)
+        chaos.script = answer_bytes(blocked)
         whole = (await client.post(PATH, json=chat())).json()["choices"][0]
         assert (whole["finish_reason"], bool(whole["message"]["refusal"])) == ("content_filter", True)
         chaos.script = streams(b"data: " + msgspec.json.encode(blocked) + b"\n\n", b"", then="keep")
@@ -284,7 +284,7 @@ async def test_a_blocked_prompt_is_a_refusal_and_no_error():
         assert '"finish_reason":"content_filter"' in streamed
         assert streamed.endswith("data: [DONE]\n\n")
     async with running() as (chaos, url), adapter(Named(url), blocked_prompt="error") as client:
-        chaos.script = told(blocked)
+        chaos.script = answer_bytes(blocked)
         check_error(await client.post(PATH, json=chat()), (400, "content_policy_violation"))
 
 

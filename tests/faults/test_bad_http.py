@@ -11,14 +11,14 @@ import pytest
 import pytest_asyncio
 
 from tests.support.raw import BODY, head, raw, request
-from tests.support.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, run_upstream
 
 SMUGGLED = b"0\r\n\r\nPOST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
 PATH = "/v1/chat/completions"
 
 
 class Row(NamedTuple):
-    """What is sent, and the statuses that may answer it; none: the connection just ends."""
+    """A request's bytes, and the statuses that may answer it; none: the connection just ends."""
 
     name: str
     sent: bytes
@@ -29,7 +29,7 @@ def without_length(*fields, body):
     return head(*fields, length="x").replace(b"Content-Length: x\r\n", b"") + body
 
 
-def chunked(body, *, more=()):
+def chunk(body, *, more=()):
     return without_length("Transfer-Encoding: chunked", *more, body=body)
 
 
@@ -57,8 +57,8 @@ REFUSED = [
     Row("a hexadecimal length", head(length="0x5") + BODY, (400,)),
     Row("a negative length", head(length="-1") + BODY, (400,)),
     Row("another transfer encoding", without_length("Transfer-Encoding: xchunked", body=SMUGGLED), (400,)),
-    Row("a chunk size of seventeen digits", chunked(b"f" * 17 + b"\r\n"), (400,)),
-    Row("a chunk size that is no number", chunked(b"zz\r\n"), (400,)),
+    Row("a chunk size of seventeen digits", chunk(b"f" * 17 + b"\r\n"), (400,)),
+    Row("a chunk size that is no number", chunk(b"zz\r\n"), (400,)),
     Row("a folded header", request("X: a\r\n b"), (400,)),
     Row("lines that end without a return", request().replace(b"\r\n", b"\n", 3), (400,)),
     Row("a blank before the colon", request("X : a"), (400,)),
@@ -132,7 +132,7 @@ SERVED = [
     Row("no content type", request().replace(b"Content-Type: application/json\r\n", b""), (200,)),
     Row("an offer of HTTP/2", request(*H2C), (200,)),
     Row("an offer of HTTP/2 in two pieces of a connection header", request(H2C[1], "Connection: x, upgrade"), (200,)),
-    Row("an offer of HTTP/2 before chunks", chunked(CHUNKS, more=H2C), (200,)),
+    Row("an offer of HTTP/2 before chunks", chunk(CHUNKS, more=H2C), (200,)),
     Row("an offer of TLS", request("Connection: Upgrade", "Upgrade: TLS/1.2"), (200,)),
     Row("an offer without an upgrade", request("Upgrade: h2c"), (200,)),
     Row("HTTP/1.0 without a host", request(host=None).replace(b"HTTP/1.1", b"HTTP/1.0"), (200,)),
@@ -159,7 +159,7 @@ async def ask(client, sent):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         yield upstream, client
 
 
@@ -207,7 +207,7 @@ async def test_what_is_only_odd_is_served_alike(server, row):
 
 
 async def test_fifty_megabytes_of_headers_are_cut_off():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
         sent = 0
         try:
             await connection.send(b"POST / HTTP/1.1\r\nX: ")
@@ -220,8 +220,8 @@ async def test_fifty_megabytes_of_headers_are_cut_off():
 
 
 async def test_a_body_that_grows_past_the_limit_is_cut_off():
-    async with scripted(says_hello) as upstream, adapter(upstream, max_body=100_000) as client, raw(client) as one:
-        await one.send(chunked(b""))
+    async with run_upstream(says_hello) as upstream, adapter(upstream, max_body=100_000) as client, raw(client) as one:
+        await one.send(chunk(b""))
         # Read at once: a connection that is reset while much is on its way to the server loses what was not read.
         first = asyncio.create_task(one.answer())
         with suppress(ConnectionError):
@@ -246,7 +246,7 @@ async def test_nothing_dangerous_is_handed_on():
         "X-Request-Id: a%0d%0ab",
         "X-Stainless-Lang: python",
     )
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         first, _ = await ask(client, sent)
     assert first[0] == 200
     built = {"host", "content-type", "content-length", "user-agent", "accept", "accept-encoding", "connection"}
@@ -278,7 +278,7 @@ SLOW = {
     "an empty line": b"\r\n",
     "half a head": b"POST /v1/chat/completions HTTP/1.1\r\nHo",
     "half a body": head() + BODY[:10],
-    "half a chunk": chunked(b"ff\r\nabc"),
+    "half a chunk": chunk(b"ff\r\nabc"),
 }
 
 
@@ -286,7 +286,7 @@ SLOW = {
 @pytest.mark.parametrize("before", [b"", request()], ids=["first", "second"])
 async def test_a_client_that_says_no_more_is_not_waited_for(sent, before):
     limits = {"header_timeout": 0.2, "body_timeout": 0.2}
-    async with scripted(says_hello) as upstream, adapter(upstream, **limits) as client, raw(client) as connection:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, **limits) as client, raw(client) as connection:
         if before:
             await connection.send(before)
             assert (await connection.answer())[0] == 200
@@ -302,7 +302,7 @@ async def test_a_client_that_says_no_more_is_not_waited_for(sent, before):
 
 async def test_a_body_that_only_drips_is_not_waited_for():
     async with (
-        scripted(says_hello) as upstream,
+        run_upstream(says_hello) as upstream,
         adapter(upstream, body_timeout=0.3) as client,
         raw(client) as one,
     ):
@@ -320,7 +320,7 @@ async def test_a_body_that_only_drips_is_not_waited_for():
 async def test_a_body_that_comes_steadily_may_take_longer_than_the_limit():
     body = json.dumps(chat("x" * 40_000)).encode()
     async with (
-        scripted(says_hello) as upstream,
+        run_upstream(says_hello) as upstream,
         adapter(upstream, body_timeout=0.1) as client,
         raw(client) as one,
     ):
@@ -337,14 +337,14 @@ async def test_an_answer_that_takes_longer_than_the_limits_is_waited_for():
         await call.json(answer("Hello"))
 
     limits = {"header_timeout": 0.1, "body_timeout": 0.1}
-    async with scripted(slow) as upstream, adapter(upstream, **limits) as client, raw(client) as connection:
+    async with run_upstream(slow) as upstream, adapter(upstream, **limits) as client, raw(client) as connection:
         for _ in range(2):
             await connection.send(request())
             assert (await connection.answer())[0] == 200
 
 
 async def test_two_requests_at_once_are_answered_one_after_the_other():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
         await connection.send(request() + request())
         assert [(await connection.answer())[0] for _ in range(2)] == [200, 200]
 
@@ -352,7 +352,7 @@ async def test_two_requests_at_once_are_answered_one_after_the_other():
 @pytest.mark.parametrize("cut", [1, 30, 200, 250, 400])
 async def test_an_offer_of_another_protocol_may_come_in_pieces_and_costs_no_request(cut):
     sent = request(*H2C) + request() + request(*H2C, "Connection: close")
-    async with scripted(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
         for start in range(0, len(sent), cut):
             await connection.send(sent[start : start + cut])
             await asyncio.sleep(0)
@@ -364,7 +364,7 @@ async def test_an_offer_of_another_protocol_may_come_in_pieces_and_costs_no_requ
 
 
 async def test_garbage_behind_a_request_costs_nobody_an_answer_of_another():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
         await connection.send(request() + b"\x00garbage\r\n\r\n")
         everything = await connection.rest()
         assert b" 400 " not in everything
@@ -372,15 +372,22 @@ async def test_garbage_behind_a_request_costs_nobody_an_answer_of_another():
 
 
 async def test_the_limits_of_a_head_are_the_operators():
-    async with scripted(says_hello) as upstream, adapter(upstream, max_header_bytes=2_000, max_headers=20) as client:
+    async with (
+        run_upstream(says_hello) as upstream,
+        adapter(upstream, max_header_bytes=2_000, max_headers=20) as client,
+    ):
         assert (await ask(client, request("X: " + "a" * 2_000)))[0][0] == 431
         assert (await ask(client, request(*(f"X-{i}: a" for i in range(20)))))[0][0] == 431
         assert (await ask(client, request(*(f"X-{i}: a" for i in range(10)))))[0][0] == 200
 
 
 async def test_who_sends_on_after_the_answer_is_not_listened_to_for_ever():
-    async with scripted(says_hello) as upstream, adapter(upstream, max_body=1_000) as client, raw(client) as connection:
-        await connection.send(chunked(b"2710\r\n" + b" " * 10_000 + b"\r\n"))
+    async with (
+        run_upstream(says_hello) as upstream,
+        adapter(upstream, max_body=1_000) as client,
+        raw(client) as connection,
+    ):
+        await connection.send(chunk(b"2710\r\n" + b" " * 10_000 + b"\r\n"))
         assert (await connection.answer())[0] == 413
         with suppress(ConnectionError):
             for _ in range(1_000):
@@ -392,7 +399,7 @@ async def test_who_sends_on_after_the_answer_is_not_listened_to_for_ever():
 
 async def test_who_sends_the_rest_after_the_answer_may_ask_again():
     keys = {"client_keys": ("right",)}
-    async with scripted(says_hello) as upstream, adapter(upstream, **keys) as client, raw(client) as connection:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, **keys) as client, raw(client) as connection:
         await connection.send(head())
         assert (await connection.answer())[0] == 401
         await connection.send(BODY + request("Authorization: Bearer right"))

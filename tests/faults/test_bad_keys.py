@@ -13,7 +13,7 @@ import pytest_asyncio
 from adapter.server.http.router import ANY_METHOD, WEBSOCKET
 from adapter.server.routes import ENDPOINTS
 from adapter.settings import KnownClient, Settings
-from tests.faults.rows import CHAT, served
+from tests.faults.rows import CHAT, serve
 from tests.support.raw import BODY, head, raw, request
 from tests.support.scripted import chat
 
@@ -25,12 +25,12 @@ KEYS = {"client_keys": ("other", SECRET), "clients": (KnownClient(name="a", key=
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server():
-    async with served(**KEYS) as made:
+    async with serve(**KEYS) as made:
         yield made
 
 
-async def told(client, *fields, path=CHAT):
-    """What these bytes as headers are answered with."""
+async def ask(client, *fields, path=CHAT):
+    """The answer to a request with these bytes as headers."""
     plain = head(path=path).replace(b"\r\n\r\n", b"\r\n")
     async with raw(client) as connection:
         await connection.send(plain + b"".join(field + b"\r\n" for field in fields) + b"\r\n" + BODY)
@@ -66,7 +66,7 @@ async def test_what_is_no_key_is_a_401_like_all_others(server, fields, caplog):
     caplog.set_level(logging.WARNING)
     upstream, client = server
     asked = len(upstream.seen)
-    status, headers, body = await told(client, *fields)
+    status, headers, body = await ask(client, *fields)
     assert (status, headers["www-authenticate"]) == (401, "Bearer")
     assert json.loads(body)["error"] == {
         "message": "Incorrect API key provided.",
@@ -76,12 +76,12 @@ async def test_what_is_no_key_is_a_401_like_all_others(server, fields, caplog):
     }
     assert len(upstream.seen) == asked
     assert caplog.records == []
-    assert (await told(client, b"Authorization: Bearer " + SECRET.encode()))[0] == 200
+    assert (await ask(client, b"Authorization: Bearer " + SECRET.encode()))[0] == 200
 
 
 async def test_a_zero_byte_in_a_key_is_no_http(server):
     _, client = server
-    assert (await told(client, b"Authorization: Bearer a\0b"))[0] == 400
+    assert (await ask(client, b"Authorization: Bearer a\0b"))[0] == 400
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "api-key", "apikey", "access_token", "KEY"])
@@ -132,7 +132,7 @@ ROUTES = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def everything():
-    async with served(**KEYS, metrics=True, inspector=True) as made:
+    async with serve(**KEYS, metrics=True, inspector=True) as made:
         yield made
 
 
@@ -186,7 +186,7 @@ async def test_a_websocket_is_opened_nowhere_without_a_key(everything, path):
 async def test_an_upgrade_to_something_else_is_not_made(server):
     _, client = server
     for name in ("h2c", "TLS/1.2", "x"):
-        status, headers, _ = await told(
+        status, headers, _ = await ask(
             client, b"Connection: Upgrade", b"Upgrade: " + name.encode(), b"Authorization: Bearer " + SECRET.encode()
         )
         assert status == 200
@@ -204,7 +204,7 @@ async def test_a_key_of_the_servers_is_not_repeated_whatever_it_looks_like():
         else:
             await call.json({"error": {"code": 400, "message": told, "status": "INVALID_ARGUMENT"}}, 400)
 
-    async with served(upstream_keys=RELAYS) as (upstream, client):
+    async with serve(upstream_keys=RELAYS) as (upstream, client):
         upstream.script = script
         for _ in range(2):
             for path, body in ((CHAT, chat()), ("/v1/responses", {"model": "gemini-3.5-flash", "input": "hi"})):
@@ -222,15 +222,15 @@ async def test_websockets_that_are_refused_leave_nothing_behind(everything):
     _, client = everything
     paths = sorted({path for _, path in ROUTES})
 
-    async def refused(path):
+    async def check_refusal(path):
         async with raw(client) as connection:
             await connection.send(request(*UPGRADE, path=path, method="GET", body=b""))
             assert (await connection.answer())[0] in (401, 403)
 
-    await refused("/v1/responses")
+    await check_refusal("/v1/responses")
     before = len(asyncio.all_tasks())
     for path in paths * 3:
-        await refused(path)
+        await check_refusal(path)
     for _ in range(100):
         if len(asyncio.all_tasks()) <= before:
             break
@@ -262,11 +262,11 @@ PAGES = {
 @pytest.mark.parametrize(("host", "origin", "status"), PAGES.values(), ids=PAGES.keys())
 async def test_a_page_whose_name_was_made_to_point_here_may_not_call(host, origin, status):
     headers = {"host": host, **({"origin": origin} if origin else {})}
-    async with served() as (upstream, client):
+    async with serve() as (upstream, client):
         response = await client.post(CHAT, json=chat(), headers=headers)
         assert response.status_code == status
         assert len(upstream.seen) == (status == 200)
         if status == 403:
             assert response.json()["error"]["code"] == "foreign_page"
-    async with served(allow_origins=(origin or "https://a.example",)) as (_, client):
+    async with serve(allow_origins=(origin or "https://a.example",)) as (_, client):
         assert (await client.post(CHAT, json=chat(), headers=headers)).status_code == 200

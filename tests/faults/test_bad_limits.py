@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from tests.faults.rows import CHAT, Row, called_out, post, refused, served
+from tests.faults.rows import CHAT, Row, called_out, check_refusal, post, serve
 from tests.support.raw import BODY, head, raw, request
 from tests.support.responses_socket import create, receive_events, socket
 from tests.support.scripted import answer, chat
@@ -20,7 +20,7 @@ INT32 = 2**31
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server():
-    async with served(**SETTINGS) as made:
+    async with serve(**SETTINGS) as made:
         yield made
 
 
@@ -43,23 +43,23 @@ def having(**fields):
     return {**GOOD, **fields}
 
 
-def said(content):
+def user_message(content):
     return having(messages=[{"role": "user", "content": content}])
 
 
 def image(size):
-    return said([{"type": "image_url", "image_url": {"url": "https://a/".ljust(size, "x")}}])
+    return user_message([{"type": "image_url", "image_url": {"url": "https://a/".ljust(size, "x")}}])
 
 
 def alternatives(count):
     return having(logprobs=True, top_logprobs=count)
 
 
-def unknown(count):
+def unknown_fields(count):
     return {**GOOD, **{f"x{i}": 1 for i in range(count)}}
 
 
-def called(levels):
+def call_message(levels):
     function = {"name": "f", "arguments": '{"a":' * levels + "1" + "}" * levels}
     calls = [{"id": "c", "type": "function", "function": function}]
     return having(messages=[{"role": "user", "content": "hi"}, {"role": "assistant", "tool_calls": calls}])
@@ -69,7 +69,7 @@ def tool(parameters):
     return having(tools=[{"type": "function", "function": {"name": "f", "parameters": parameters}}])
 
 
-def nested(levels):
+def nest(levels):
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(levels):
         schema = {"type": "object", "properties": {"a": schema}}
@@ -128,11 +128,11 @@ LIMITS = [
         for good, bad in ((0, -1), (20, 21))
     ),
     Limit("messages", having(messages=GOOD["messages"] * 5), having(messages=GOOD["messages"] * 6), "messages"),
-    Limit("parts", said([PART] * 5), said([PART] * 6), "messages[0].content"),
+    Limit("parts", user_message([PART] * 5), user_message([PART] * 6), "messages[0].content"),
     Limit("tools", having(tools=several(512)), having(tools=several(513)), "tools"),
     Limit("functions", having(functions=functions(512)), having(functions=functions(513)), "functions"),
-    Limit("levels of arguments", called(64), called(65), "messages[1].tool_calls[0].function.arguments"),
-    Limit("levels of schemas", tool(nested(11)), tool(nested(12)), "tools[0].function.parameters"),
+    Limit("levels of arguments", call_message(64), call_message(65), "messages[1].tool_calls[0].function.arguments"),
+    Limit("levels of schemas", tool(nest(11)), tool(nest(12)), "tools[0].function.parameters"),
     Limit("levels of a schema's JSON", tool(deep(100)), tool(deep(101)), "tools[0].function.parameters"),
     Limit("bytes of a schema", tool(large(1024 * 1024)), tool(large(1024 * 1024 + 1)), "tools[0].function.parameters"),
     Limit(
@@ -144,7 +144,7 @@ LIMITS = [
     Limit("characters of a model's name", having(model="m" * 256), having(model="m" * 257), "model"),
     Limit("pieces of a model's name", having(model="m" + "/m" * 8), having(model="m" + "/m" * 9), "model"),
     Limit("characters of a URL", image(8_192), image(8_193), "messages[0].content[0].image_url.url"),
-    Limit("unknown fields", unknown(1_000), unknown(1_001), "x1000"),
+    Limit("unknown fields", unknown_fields(1_000), unknown_fields(1_001), "x1000"),
 ]  # fmt: skip
 
 
@@ -153,7 +153,7 @@ async def test_a_limit_holds_to_the_last_one(server, limit, caplog):
     _, client = server
     response = await post(client, CHAT, limit.within)
     assert response.status_code == 200, response.text[:1_000]
-    await refused(server, CHAT, Row("", limit.beyond, limit.where), caplog)
+    await check_refusal(server, CHAT, Row("", limit.beyond, limit.where), caplog)
 
 
 TOLD = {
@@ -180,7 +180,7 @@ async def status_of(client, sent):
 
 
 async def test_a_head_may_have_so_many_bytes_and_no_more():
-    async with served(max_header_bytes=2_000) as (_, client):
+    async with serve(max_header_bytes=2_000) as (_, client):
         empty = sum(len(line) - 2 for line in request("X: ").split(b"\r\n\r\n")[0].split(b"\r\n")[1:]) + len(CHAT)
         within = 2_000 - empty
         assert await status_of(client, request("X: " + "a" * within)) == 200
@@ -191,7 +191,7 @@ async def test_a_head_may_have_so_many_bytes_and_no_more():
 
 
 async def test_a_head_may_have_so_many_fields_and_no_more():
-    async with served(max_headers=20) as (_, client):
+    async with serve(max_headers=20) as (_, client):
         sent = request().split(b"\r\n\r\n")[0].count(b"\r\n")
         assert await status_of(client, request(*(f"X-{i}: a" for i in range(20 - sent)))) == 200
         assert await status_of(client, request(*(f"X-{i}: a" for i in range(21 - sent)))) == 431
@@ -202,19 +202,19 @@ def chunks(body, size=1_000):
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
-def chunked(body):
+def chunk(body):
     plain = head(length=0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
     return plain + chunks(body)
 
 
-@pytest.mark.parametrize("sent", [lambda body: request(body=body), chunked], ids=["with a length", "in chunks"])
+@pytest.mark.parametrize("sent", [lambda body: request(body=body), chunk], ids=["with a length", "in chunks"])
 @pytest.mark.parametrize("path", [CHAT, "/v1/responses", "/v1/conversations", "/translate"])
 async def test_a_body_may_have_so_many_bytes_and_no_more(sent, path):
     body = {CHAT: BODY, "/translate": BODY, "/v1/conversations": b"{}"}.get(path) or json.dumps(
         {"model": "gemini-3.5-flash", "input": "hi"}
     ).encode()
     within = body + b" " * (5_000 - len(body))
-    async with served(max_body=5_000) as (_, client):
+    async with serve(max_body=5_000) as (_, client):
         for beyond, status in ((b"", 200), (b" ", 413)):
             whole = sent(within + beyond).replace(CHAT.encode(), path.encode(), 1)
             assert await status_of(client, whole) == status
@@ -222,7 +222,7 @@ async def test_a_body_may_have_so_many_bytes_and_no_more(sent, path):
 
 async def test_requests_are_held_up_to_a_size_and_no_more_and_then_again():
     body = json.dumps(chat("x" * 10_000)).encode()
-    async with served(max_bodies=2 * len(body), max_body=len(body)) as (upstream, client):
+    async with serve(max_bodies=2 * len(body), max_body=len(body)) as (upstream, client):
         async with raw(client) as one, raw(client) as other:
             for connection in (one, other):
                 await connection.send(request(body=body)[:-1])
@@ -268,14 +268,14 @@ async def test_what_a_request_held_is_given_back_however_it_ends():
     async def fails(call):
         await call.json({"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}, 400)
 
-    async with served(max_bodies=6_000, max_body=6_000) as (upstream, client):
+    async with serve(max_bodies=6_000, max_body=6_000) as (upstream, client):
         upstream.script = fails
         for path in (CHAT, "/v1/responses", "/v1/conversations", "/translate"):
             for body in BAD * 3:
                 assert (await post(client, path, body)).status_code in (200, 400)
         for _ in range(5):
             assert await status_of(client, request("Content-Encoding: gzip", body=BAD[3])) == 415
-            assert await status_of(client, chunked(b" " * 6_001)) == 413
+            assert await status_of(client, chunk(b" " * 6_001)) == 413
         upstream.script = answers_hello
         longest = json.dumps(chat()).encode()
         assert (await post(client, CHAT, longest + b" " * (6_000 - len(longest)))).status_code == 200
@@ -296,7 +296,7 @@ async def test_requests_in_a_websocket_are_held_like_others_and_given_back_when_
         await answers_hello(call)
 
     text = create("x" * 5_000)
-    async with served(max_bodies=2 * len(text) + 100, max_body=len(text) + 100) as (upstream, client):
+    async with serve(max_bodies=2 * len(text) + 100, max_body=len(text) + 100) as (upstream, client):
         upstream.script = slow
         async with socket(client) as connection:
             for _ in range(3):

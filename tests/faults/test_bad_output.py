@@ -1,4 +1,4 @@
-"""What a model says is text and nothing else: it ends no event, names no header, breaks no line of the log."""
+"""A model's words are text and nothing else: they end no event, name no header, break no line of the log."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from adapter.server.observe.request_log import RequestLog
 from adapter.settings import Settings
 from conformance.events import join_events
 from conformance.joining import join
-from tests.faults.rows import CHAT, post, says_hello, served
+from tests.faults.rows import CHAT, post, says_hello, serve
 from tests.support.scripted import Kept, answer, chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,7 +40,7 @@ TEXTS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server():
-    async with served() as made:
+    async with serve() as made:
         yield made
 
 
@@ -62,7 +62,7 @@ def says(*events):
 
 
 def payloads(response):
-    """What the events of a stream hold, read as the standard says: lines end with LF, CR or both, nothing else."""
+    """The data of a stream's events, read as the standard says: lines end with LF, CR or both, nothing else."""
     text = response.content.decode().replace("\r\n", "\n").replace("\r", "\n")
     blocks = [block for block in text.split("\n\n") if block]
     lines = [[line for line in block.split("\n") if not line.startswith((":", "event: "))] for block in blocks]
@@ -243,7 +243,7 @@ async def test_no_header_of_geminis_is_handed_on_but_when_to_come_back(server):
         call.writer.write(f"HTTP/1.1 {head}\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await call.writer.drain()
 
-    async with served() as (upstream, client):
+    async with serve() as (upstream, client):
         upstream.script = script
         good, bad = [await post(client, CHAT, chat()) for _ in range(2)]
     assert (good.status_code, bad.status_code, bad.headers["retry-after"]) == (200, 429, "7")
@@ -260,7 +260,7 @@ STRANGE = ['a\n{"level":"fatal"}', "\x1b[31m", "a\r\nb", "a\u2028b", "x" * 100_0
 async def test_one_request_is_one_line_whatever_it_says(log_format, text):
     written = Kept()
     lines = RequestLog(Settings(log_format=log_format), cast(LogSink, written))
-    async with served(lines=lines) as (upstream, client):
+    async with serve(lines=lines) as (upstream, client):
         upstream.script = says({**answer(text), "modelVersion": text})
         for body in ({**chat(text), "model": text}, {**chat(), "user": text, text: text}):
             assert (await post(client, CHAT, body)).status_code in (200, 400)

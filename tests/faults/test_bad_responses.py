@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from adapter.settings import KnownClient
-from tests.faults.rows import Row, called_out, post, refused, served
+from tests.faults.rows import Row, called_out, check_refusal, post, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,7 +17,7 @@ NOBODYS = f"resp_{'0' * 48}"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server():
-    async with served() as made:
+    async with serve() as made:
         yield made
 
 
@@ -25,7 +25,7 @@ def having(**fields):
     return {**GOOD, **fields}
 
 
-def said(*items):
+def message_item(*items):
     return having(input=[{"role": "user", "content": "hi"}, *items])
 
 
@@ -33,12 +33,12 @@ def part(**fields):
     return having(input=[{"role": "user", "content": [fields]}])
 
 
-def declared(**function):
+def declaration(**function):
     return {"tools": [{"type": "function", **function}]}
 
 
-def called(arguments):
-    return said({"type": "function_call", "call_id": "c", "name": "f", "arguments": arguments})
+def call_item(arguments):
+    return message_item({"type": "function_call", "call_id": "c", "name": "f", "arguments": arguments})
 
 
 def number(raw, name):
@@ -69,7 +69,7 @@ ROWS = [
     ),
     *(Row(f"instructions {value!r}", having(instructions=value), "instructions") for value in (5, {})),
     *(
-        Row(f"arguments {value[:20]!r}", called(value), "input[1].arguments")
+        Row(f"arguments {value[:20]!r}", call_item(value), "input[1].arguments")
         for value in ('{"a":' * 200 + "1" + "}" * 200, "[" * 100_000)
     ),
     *(
@@ -98,9 +98,9 @@ ROWS = [
     ),
     *(Row(f"tools {value!r}", having(tools=value), "tools") for value in ({}, [None], [5])),
     Row("more tools than may be", having(tools=[{"type": "function", "name": f"f{i}"} for i in range(513)]), "tools"),
-    Row("a tool without a name", having(**declared()), "tools[0].name"),
-    Row("parameters a list", having(**declared(name="f", parameters=[])), "tools[0].parameters"),
-    Row("a tool choice that there is not", having(**declared(name="f"), tool_choice="maybe"), "tool_choice"),
+    Row("a tool without a name", having(**declaration()), "tools[0].name"),
+    Row("parameters a list", having(**declaration(name="f", parameters=[])), "tools[0].parameters"),
+    Row("a tool choice that there is not", having(**declaration(name="f"), tool_choice="maybe"), "tool_choice"),
     Row("a format that there is not", having(text={"format": {"type": "yaml"}}), "text.format.type"),
     Row("an effort that there is not", having(reasoning={"effort": "e" * 10_000}), "reasoning"),
     *(
@@ -131,13 +131,13 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS, ids=called_out)
 async def test_a_bad_body_says_where(server, row, caplog):
-    await refused(server, RESPONSES, row, caplog)
+    await check_refusal(server, RESPONSES, row, caplog)
 
 
 @pytest.mark.parametrize("path", [f"{RESPONSES}/compact", f"{RESPONSES}/input_tokens"])
 @pytest.mark.parametrize("row", [row for row in ROWS if row.where in (None, "model")], ids=called_out)
 async def test_a_bad_body_says_where_beside_responses_too(server, path, row, caplog):
-    await refused(server, path, row, caplog)
+    await check_refusal(server, path, row, caplog)
 
 
 CONVERSATIONS = [
@@ -154,7 +154,7 @@ CONVERSATIONS = [
 
 @pytest.mark.parametrize("row", CONVERSATIONS, ids=called_out)
 async def test_a_bad_conversation_says_where(server, row, caplog):
-    await refused(server, "/v1/conversations", row, caplog)
+    await check_refusal(server, "/v1/conversations", row, caplog)
 
 
 async def test_a_conversation_keeps_its_tags_when_the_new_ones_are_bad(server):
@@ -211,7 +211,7 @@ async def test_the_smallest_page_and_the_largest_are_served(server, limit):
 async def test_what_is_anothers_is_told_apart_from_nothing_by_nobody():
     alice, bob = ({"authorization": f"Bearer {key}"} for key in ("a", "b"))
     clients = tuple(KnownClient(name=key, key=key) for key in ("a", "b"))
-    async with served(clients=clients) as (upstream, client):
+    async with serve(clients=clients) as (upstream, client):
         kept = (await client.post(RESPONSES, json=GOOD, headers=alice)).json()["id"]
         talk = (await client.post("/v1/conversations", json={}, headers=alice)).json()["id"]
         for method, path in STORED:

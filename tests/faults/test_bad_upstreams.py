@@ -1,4 +1,4 @@
-"""What can go wrong between this server and Gemini, done for real by a server on raw sockets.
+"""Faults between this server and Gemini, made real by a server on raw sockets.
 
 Each fault meets a whole and a streamed request. The client sees a status or an event of an error, never an answer that
 looks finished and is none; then nothing is left of the call, and the next one is served.
@@ -28,6 +28,7 @@ from tests.faults.upstreams import (
     Named,
     Row,
     Whole,
+    answer_bytes,
     both,
     by_kind,
     check_error,
@@ -42,7 +43,6 @@ from tests.faults.upstreams import (
     quota,
     says,
     streams,
-    told,
     waits,
     whole_stream,
 )
@@ -68,7 +68,7 @@ async def never_ends(exchange):
         await asyncio.sleep(0.02)
 
 
-def zipped(*parts, cut=None):
+def zip_body(*parts, cut=None):
     packer = zlib.compressobj(6, zlib.DEFLATED, 31)
     pieces = [packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH) for part in parts] + [packer.flush()]
     data = b"".join(pieces)[:cut]
@@ -77,7 +77,7 @@ def zipped(*parts, cut=None):
 
 def nothing(value):
     """The same answer, whole or as the only event."""
-    return by_kind(told(value), whole_stream(frame(value)))
+    return by_kind(answer_bytes(value), whole_stream(frame(value)))
 
 
 def candidate(content, reason="STOP"):
@@ -122,7 +122,7 @@ CONNECTIONS = [
         Whole("!"),
         Whole("!"),
     ),
-    Row("a redirect", told(b"", "302 Found", location="http://169.254.169.254/"), BAD, BAD),
+    Row("a redirect", answer_bytes(b"", "302 Found", location="http://169.254.169.254/"), BAD, BAD),
     Row("a body shorter than it says", says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"), CUT, CUT),
     Row("silence", says(then="hang"), LATE, LATE, settings=LIMITS),
     Row("silence after the head", says(CHUNKED, then="hang"), LATE, LATE, settings=LIMITS),
@@ -202,7 +202,7 @@ STREAMS = [
     Row(
         "a finish without parts",
         by_kind(
-            told({"candidates": [{"finishReason": "STOP"}]}),
+            answer_bytes({"candidates": [{"finishReason": "STOP"}]}),
             whole_stream(delta("a"), frame({"candidates": [{"finishReason": "STOP"}]})),
         ),
         Whole(""),
@@ -211,7 +211,7 @@ STREAMS = [
     Row(
         "every byte alone",
         by_kind(
-            told(answer(TRICKY)),
+            answer_bytes(answer(TRICKY)),
             whole_stream(
                 *(
                     bytes([byte])
@@ -225,7 +225,7 @@ STREAMS = [
     Row(
         "other line ends and fields",
         by_kind(
-            told(FINAL),
+            answer_bytes(FINAL),
             whole_stream(
                 b"\xef\xbb\xbf: c\r\nid: 1\rretry: 5\nevent: x\ndata:"
                 + json.dumps(answer("a", finish=None)).encode()
@@ -240,14 +240,15 @@ STREAMS = [
     Row(
         "packed events",
         by_kind(
-            says(zipped(json.dumps(FINAL).encode()), then="keep"), says(zipped(delta("a"), frame(FINAL)), then="keep")
+            says(zip_body(json.dumps(FINAL).encode()), then="keep"),
+            says(zip_body(delta("a"), frame(FINAL)), then="keep"),
         ),
         Whole("!"),
         Whole("a!"),
     ),
     Row(
         "packed events, cut",
-        says(zipped(delta("a" * 50), frame(FINAL), cut=-20), then="keep"),
+        says(zip_body(delta("a" * 50), frame(FINAL), cut=-20), then="keep"),
         CUT,
         Broken("a" * 50, "upstream_stream_truncated"),
     ),
@@ -255,20 +256,20 @@ STREAMS = [
     Row("200 MB packed in 200 KB", says(http(BOMB, content_encoding="gzip"), then="keep"), BAD, BAD),
     Row(
         "two finishes",
-        by_kind(told(FINAL), whole_stream(delta("a"), frame(FINAL), frame(answer("late")))),
+        by_kind(answer_bytes(FINAL), whole_stream(delta("a"), frame(FINAL), frame(answer("late")))),
         Whole("!"),
         Whole("a!late"),
     ),
     Row(
         "silence behind the finish",
-        by_kind(told(FINAL), streams(delta("a"), frame(FINAL), then="hang")),
+        by_kind(answer_bytes(FINAL), streams(delta("a"), frame(FINAL), then="hang")),
         Whole("!"),
         Whole("a!"),
         settings=LIMITS,
     ),
     Row(
         "a reset behind the finish",
-        by_kind(told(FINAL), streams(delta("a"), frame(FINAL), then="reset")),
+        by_kind(answer_bytes(FINAL), streams(delta("a"), frame(FINAL), then="reset")),
         Whole("!"),
         Whole("a!"),
     ),
@@ -277,32 +278,37 @@ STREAMS = [
 ANSWERS = [
     Row(
         "a page of HTML as a 502",
-        told(b"<html>secret</html>", "502 X", content_type="text/html"),
+        answer_bytes(b"<html>secret</html>", "502 X", content_type="text/html"),
         (502, None),
         (502, None),
     ),
     Row(
         "a page of HTML as a 503",
-        told(b"<html>secret</html>", "503 X", content_type="text/html"),
+        answer_bytes(b"<html>secret</html>", "503 X", content_type="text/html"),
         (503, None),
         (503, None),
         hits=2,
     ),
-    Row("a page of HTML as a 200", told(b"<html>secret</html>", content_type="text/html"), BAD, BAD),
-    Row("nothing as a 200", told(b""), BAD, BAD),
-    Row("a list as a 200", told(b"[]"), BAD, BAD),
-    Row("a string as a 200", told(b'"x"'), BAD, BAD),
-    Row("an error in a list", told([google(400, "INVALID_ARGUMENT", "bad field")], "400 X"), (400, None), (400, None)),
-    Row("an error as a 200", told(google(400, "INVALID_ARGUMENT", "bad field")), (400, None), (400, None)),
+    Row("a page of HTML as a 200", answer_bytes(b"<html>secret</html>", content_type="text/html"), BAD, BAD),
+    Row("nothing as a 200", answer_bytes(b""), BAD, BAD),
+    Row("a list as a 200", answer_bytes(b"[]"), BAD, BAD),
+    Row("a string as a 200", answer_bytes(b'"x"'), BAD, BAD),
     Row(
-        "an error whose code is a word",
-        told({"error": {"code": "invalid_request", "message": "m"}}, "400 X"),
+        "an error in a list",
+        answer_bytes([google(400, "INVALID_ARGUMENT", "bad field")], "400 X"),
         (400, None),
         (400, None),
     ),
-    Row("an error that is a string", told({"error": "x"}, "400 X"), (400, None), (400, None)),
-    Row("an error with nothing in it", told(b"", "500 X"), (500, None), (500, None)),
-    Row("no candidates", by_kind(told({}), whole_stream(frame({}))), EMPTY, EMPTY),
+    Row("an error as a 200", answer_bytes(google(400, "INVALID_ARGUMENT", "bad field")), (400, None), (400, None)),
+    Row(
+        "an error whose code is a word",
+        answer_bytes({"error": {"code": "invalid_request", "message": "m"}}, "400 X"),
+        (400, None),
+        (400, None),
+    ),
+    Row("an error that is a string", answer_bytes({"error": "x"}, "400 X"), (400, None), (400, None)),
+    Row("an error with nothing in it", answer_bytes(b"", "500 X"), (500, None), (500, None)),
+    Row("no candidates", by_kind(answer_bytes({}), whole_stream(frame({}))), EMPTY, EMPTY),
     Row("an empty list of candidates", nothing({"candidates": []}), EMPTY, EMPTY),
     Row("null for candidates", nothing({"candidates": None}), EMPTY, EMPTY),
     Row("null for parts", nothing(candidate({"parts": None})), Whole(""), Whole("")),
@@ -311,11 +317,11 @@ ANSWERS = [
     Row("a reason to end that nobody knows", nothing(candidate(TEXT, "NEW_REASON")), WELL, WELL),
     Row(
         "usage only in the last event",
-        by_kind(told(FINAL), whole_stream(without_usage("a"), frame(FINAL))),
+        by_kind(answer_bytes(FINAL), whole_stream(without_usage("a"), frame(FINAL))),
         WELL,
         Whole("a!"),
     ),
-    Row("no usage", by_kind(told(NO_USAGE), whole_stream(frame(NO_USAGE))), WELL, WELL),
+    Row("no usage", by_kind(answer_bytes(NO_USAGE), whole_stream(frame(NO_USAGE))), WELL, WELL),
     Row("zero bytes in a text", *both(answer("a\0b"), "a\0b")),
     Row("usage that makes no sense", *both({**FINAL, "usageMetadata": NO_SENSE}, "!")),
     Row("a control character in the ids", *both({**FINAL, "responseId": "a\r\nb", "modelVersion": "m\r\nX: y"}, "!")),
@@ -444,7 +450,7 @@ async def test_packed_events_arrive_as_they_come():
     """The second event is sent when the first one has arrived."""
     arrived = asyncio.Event()
 
-    async def paced(exchange):
+    async def send_slowly(exchange):
         packer = zlib.compressobj(6, zlib.DEFLATED, 31)
         await exchange.send(CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"))
         await exchange.send(chunk(packer.compress(delta("a")) + packer.flush(zlib.Z_SYNC_FLUSH)))
@@ -452,7 +458,7 @@ async def test_packed_events_arrive_as_they_come():
         await exchange.send(chunk(packer.compress(frame(FINAL)) + packer.flush()) + chunk(b""))
 
     async with running() as (chaos, url), adapter(Named(url)) as client:
-        chaos.script = paced
+        chaos.script = send_slowly
         async with client.stream("POST", PATH, json=chat(stream=True)) as response:
             text = ""
             async for piece in response.aiter_text():
@@ -555,7 +561,7 @@ async def test_an_image_of_eight_megabytes_arrives_whole():
     data = "A" * 8_000_000
     part = {"inlineData": {"mimeType": "image/png", "data": data}}
     async with running() as (chaos, url), adapter(Named(url)) as client:
-        chaos.script = by_kind(told(answer(part)), whole_stream(frame(answer(part))))
+        chaos.script = by_kind(answer_bytes(answer(part)), whole_stream(frame(answer(part))))
         for stream in (False, True):
             response = await client.post(PATH, json=chat(stream=stream))
             assert response.status_code == 200

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 
-from tests.faults.rows import CHAT, Row, post, refused, served
+from tests.faults.rows import CHAT, Row, check_refusal, post, serve
 from tests.support.scripted import chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,12 +42,12 @@ def asking(url, kind="image_url"):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fetching():
-    async with served(fetch_media="on") as made:
+    async with serve(fetch_media="on") as made:
         yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def connected(monkeypatch):
+async def addresses(monkeypatch):
     """Every address that something connects to, but for this machine's own servers of this test."""
     loop = asyncio.get_running_loop()
     seen = []
@@ -64,20 +64,22 @@ async def connected(monkeypatch):
 
 
 @pytest.mark.parametrize("url", URLS, ids=lambda url: repr(url)[:40])
-async def test_a_url_that_points_inside_is_connected_to_by_nobody(fetching, connected, url, caplog):
-    error = await refused(fetching, CHAT, Row("", asking(url), "messages"), caplog)
+async def test_a_url_that_points_inside_is_connected_to_by_nobody(fetching, addresses, url, caplog):
+    error = await check_refusal(fetching, CHAT, Row("", asking(url), "messages"), caplog)
     assert error["code"] in ("failed_to_download_image", "unsupported_value")
-    assert connected == []
+    assert addresses == []
 
 
 @pytest.mark.parametrize("kind", ["image_url", "video_url", "document_url", "file_url", "file"])
-async def test_no_kind_of_part_goes_round_the_check(fetching, connected, kind, caplog):
-    error = await refused(fetching, CHAT, Row("", asking("http://169.254.169.254/x.png", kind), "messages"), caplog)
+async def test_no_kind_of_part_goes_round_the_check(fetching, addresses, kind, caplog):
+    error = await check_refusal(
+        fetching, CHAT, Row("", asking("http://169.254.169.254/x.png", kind), "messages"), caplog
+    )
     assert error["code"] == "failed_to_download_image"
-    assert connected == []
+    assert addresses == []
 
 
-async def test_responses_check_too(fetching, connected):
+async def test_responses_check_too(fetching, addresses):
     upstream, client = fetching
     asked = len(upstream.seen)
     for part in (
@@ -88,17 +90,17 @@ async def test_responses_check_too(fetching, connected):
         response = await post(client, "/v1/responses", body)
         assert (response.status_code, response.json()["error"]["param"]) == (400, "input")
     assert len(upstream.seen) == asked
-    assert connected == []
+    assert addresses == []
 
 
-async def test_a_public_address_would_be_connected_to(fetching, connected):
+async def test_a_public_address_would_be_connected_to(fetching, addresses):
     """The check above can fail."""
     _, client = fetching
     assert (await post(client, CHAT, asking("http://8.8.8.8/x.png"))).status_code == 400
-    assert connected == [("8.8.8.8", 80)]
+    assert addresses == [("8.8.8.8", 80)]
 
 
-async def test_with_fetching_off_no_url_is_looked_up_here(connected, monkeypatch):
+async def test_with_fetching_off_no_url_is_looked_up_here(addresses, monkeypatch):
     loop, looked_up = asyncio.get_running_loop(), []
     real = loop.getaddrinfo
 
@@ -106,7 +108,7 @@ async def test_with_fetching_off_no_url_is_looked_up_here(connected, monkeypatch
         looked_up.append(host)
         return await real(host, *given, **more)
 
-    async with served() as (upstream, client):
+    async with serve() as (upstream, client):
         assert (await post(client, CHAT, chat())).status_code == 200
         monkeypatch.setattr(loop, "getaddrinfo", look)
         for url in URLS:
@@ -116,5 +118,5 @@ async def test_with_fetching_off_no_url_is_looked_up_here(connected, monkeypatch
         assert (await post(client, CHAT, asking("https://localhost/x.png"))).status_code == 200
         sent = upstream.seen[-1].body["contents"][0]["parts"]
         assert sent == [{"fileData": {"mimeType": "image/png", "fileUri": "https://localhost/x.png"}}]
-    assert connected == []
+    assert addresses == []
     assert set(looked_up) <= {"127.0.0.1"}

@@ -12,11 +12,11 @@ from tests.faults.upstreams import (
     Broken,
     Named,
     Whole,
+    answer_bytes,
     by_kind,
     check_stream,
     check_whole,
     delta,
-    told,
     whole_stream,
 )
 from tests.support.chaos import running
@@ -24,7 +24,7 @@ from tests.support.scripted import Kept, adapter, chat, frame
 
 
 class Mistake(Exception):
-    """What nobody foresaw; its text is nobody's business."""
+    """A bug, whose text must stay inside the process."""
 
 
 def fails(*_args, **_kwargs):
@@ -87,7 +87,7 @@ async def test_a_mistake_in_the_middle_of_a_stream_is_its_last_event(place, monk
     name = "feed_whole" if place == "an event" else "close"
     broken = fails_at(2, ChatStream.feed_whole) if place == "an event" else fails
     async with running() as (chaos, url), adapter(Named(url), lines=log) as client:
-        chaos.script = by_kind(told(FINAL), whole_stream(delta("a"), frame(FINAL), pause=0.05))
+        chaos.script = by_kind(answer_bytes(FINAL), whole_stream(delta("a"), frame(FINAL), pause=0.05))
         with monkeypatch.context() as patched:
             patched.setattr(ChatStream, name, broken)
             response = await client.post(PATH, json=chat(stream=True))

@@ -1,4 +1,4 @@
-"""What a server stands on gives way: its store, its tokens, its log, its file descriptors, its clock."""
+"""A server's surroundings fail: its store, its tokens, its log, its file descriptors, its clock."""
 
 import asyncio
 import fcntl
@@ -24,6 +24,7 @@ from tests.faults.upstreams import (
     PATH,
     Named,
     Whole,
+    answer_bytes,
     by_kind,
     check_error,
     check_stream,
@@ -31,7 +32,6 @@ from tests.faults.upstreams import (
     delta,
     http_error,
     says,
-    told,
     waits,
     whole_stream,
 )
@@ -72,7 +72,7 @@ async def test_no_tool_loop_breaks_because_the_store(fault, tmp_path):
     """One replica issues a call, another one that does not know it answers what follows, and issues one itself."""
     with key_value_server(tmp_path) as server:
         async with running() as (chaos, url), AsyncExitStack() as replicas:
-            chaos.script = told(CALL)
+            chaos.script = answer_bytes(CALL)
             given = {"store": server.url, "upstream_name": "one"}
             first, second = [await replicas.enter_async_context(adapter(Named(url), **given)) for _ in range(2)]
             question = chat("weather", tools=TOOLS)
@@ -324,7 +324,7 @@ async def test_what_is_stored_is_found_after_the_clock_jumped(jump, seconds, tmp
         running() as (chaos, url),
         adapter(Named(url), store=f"sqlite:{tmp_path}/store", upstream_name="one") as client,
     ):
-        chaos.script = by_kind(told(CALL), whole_stream(frame(CALL)))
+        chaos.script = by_kind(answer_bytes(CALL), whole_stream(frame(CALL)))
         question = chat("weather", tools=TOOLS)
         issued = (await client.post(PATH, json=question)).json()["choices"][0]["message"]["tool_calls"][0]
         response = (await client.post("/v1/responses", json={"model": "gemini-3.5-flash", "input": "hi"})).json()

@@ -1,4 +1,4 @@
-"""What a real process holds for large files and batches, how chats fare beside them, and that it may be killed."""
+"""The memory of a process with large files and batches, the chats beside them, and kills at any moment."""
 
 import asyncio
 import json
@@ -84,7 +84,7 @@ def chat(number):
 
 
 async def warm(client):
-    """What any process holds after some requests of each kind."""
+    """Send some requests of each kind, after which a process holds what it always holds."""
     for number in range(50):
         assert (await client.post("/v1/chat/completions", json=chat(number))).status_code == 200
     small = await client.post("/v1/files", **form("file", [b"x" * MB], MB, "user_data"))
@@ -108,7 +108,7 @@ async def begin(client, rows):
     return (await client.post("/v1/batches", json=told)).json()
 
 
-async def ended(client, batch):
+async def wait_for_end(client, batch):
     while True:
         got = (await client.get(f"/v1/batches/{batch['id']}")).json()
         if got["status"] in ("completed", "failed", "expired", "cancelled"):
@@ -147,7 +147,7 @@ async def test_a_batch_is_translated_and_collected_line_by_line_beside_chats(gem
             held = Held(live.process.pid)
             held.begin()
             batch = await begin(client, rows)
-            waiting = asyncio.create_task(ended(client, batch))
+            waiting = asyncio.create_task(wait_for_end(client, batch))
             chats = 0
             while not waiting.done():
                 assert (await client.post("/v1/chat/completions", json=chat(chats))).status_code == 200
@@ -161,7 +161,7 @@ async def test_a_batch_is_translated_and_collected_line_by_line_beside_chats(gem
 
 
 async def test_a_request_that_kills_its_process_does_so_twice_and_is_told(gemini, tmp_path):
-    """Where requests are asked one by one: the others are answered, each once."""
+    """Requests that Gemini is asked one by one: after one fails, the others are answered, each once."""
     rows = [json.dumps(line(number, "x")).encode() + b"\n" for number in range(20)]
     rows[3] = rows[3].replace(MODEL.encode(), MODEL.encode() + b"+fault-stall")
     batch = None
@@ -174,23 +174,23 @@ async def test_a_request_that_kills_its_process_does_so_twice_and_is_told(gemini
                 live.process.wait(PATIENCE)
     with serving(gemini, tmp_path, "--upstream-platform", "relay", "--batch-rate", "100000") as live:
         async with client_of(live) as client:
-            done = await ended(client, batch)
+            done = await wait_for_end(client, batch)
             assert done["request_counts"] == {"total": 20, "completed": 19, "failed": 1}
             errors = (await client.get(f"/v1/files/{done['error_file_id']}/content")).text.splitlines()
             assert [json.loads(one)["error"]["code"] for one in errors] == ["interrupted"]
             output = (await client.get(f"/v1/files/{done['output_file_id']}/content")).text.splitlines()
             assert [one for one in output if "attempts" in json.loads(one)["response"]] == []
-    assert unfinished(tmp_path) == []
+    assert unfinished_files(tmp_path) == []
 
 
 def has_got_to(tmp_path: Path, *, answers: int, attempts: int) -> bool:
-    """Whether so many answers of a batch are written down, and so many attempts to get the one of line 4."""
+    """Return whether so many answers of a batch are on the disk after so many attempts to get that of line 4."""
     written = [path.read_bytes().count(b"\n") for path in tmp_path.rglob("done.jsonl")]
     asked = [path.read_text().split().count("4") for path in tmp_path.rglob("asked")]
     return (written, asked) == ([answers], [attempts])
 
 
-def unfinished(tmp_path: Path):
+def unfinished_files(tmp_path: Path):
     return list(tmp_path.rglob("state.json"))
 
 
@@ -207,14 +207,14 @@ async def test_a_process_that_is_killed_loses_no_batch(gemini, tmp_path):
     with serving(gemini, tmp_path) as live:
         async with client_of(live) as client:
             for batch in begun:
-                done = await ended(client, batch)
+                done = await wait_for_end(client, batch)
                 assert done["request_counts"] == {"total": 200, "completed": 200, "failed": 0}
             jobs = (await client.get(f"{gemini}/v1beta/batches?pageSize=100", headers={"x-goog-api-key": "k"})).json()
     names = [one["metadata"]["displayName"] for one in jobs["operations"]]
     assert sorted(name for name in names if name.rsplit("-", 1)[0] in {one["id"] for one in begun}) == sorted(
         f"{one['id']}-0" for one in begun
     ), "each was begun once"
-    assert unfinished(tmp_path) == []
+    assert unfinished_files(tmp_path) == []
 
 
 def holders(tmp_path: Path, pids):
@@ -234,7 +234,7 @@ async def test_batches_of_two_workers_go_on_in_the_other_when_one_is_killed(gemi
     size = sum(map(len, rows))
     with serving(gemini, tmp_path, "--workers", "2") as live:
 
-        async def fresh(method, path, **more):
+        async def request_anew(method, path, **more):
             """A request by a connection of its own: whichever worker gets it."""
             async with client_of(live) as client:
                 got = await client.request(method, path, **more)
@@ -246,7 +246,7 @@ async def test_batches_of_two_workers_go_on_in_the_other_when_one_is_killed(gemi
             async with client_of(live) as client:
                 begun.append(await begin(client, rows))
         for _ in range(4):
-            seen = [(await fresh("GET", f"/v1/batches/{one['id']}")).json()["id"] for one in begun]
+            seen = [(await request_anew("GET", f"/v1/batches/{one['id']}")).json()["id"] for one in begun]
             assert seen == [one["id"] for one in begun], "either worker knows those of the other"
         while not (running := holders(tmp_path, workers_of(live.process.pid))):
             async with client_of(live) as client:
@@ -255,14 +255,16 @@ async def test_batches_of_two_workers_go_on_in_the_other_when_one_is_killed(gemi
         os.kill(victim, signal.SIGKILL)
         async with client_of(live) as client:
             for batch in begun:
-                done = await ended(client, batch)
+                done = await wait_for_end(client, batch)
                 assert done["request_counts"] == {"total": 300, "completed": 300, "failed": 0}
-                output = (await fresh("GET", f"/v1/files/{done['output_file_id']}/content")).text.splitlines()
+                output = (await request_anew("GET", f"/v1/files/{done['output_file_id']}/content")).text.splitlines()
                 assert [json.loads(one)["custom_id"] for one in output] == [f"{number:06}" for number in range(300)]
                 for _ in range(2):
-                    assert len((await fresh("GET", f"/v1/files/{batch['input_file_id']}/content")).content) == size
+                    assert (
+                        len((await request_anew("GET", f"/v1/files/{batch['input_file_id']}/content")).content) == size
+                    )
             jobs = (await client.get(f"{gemini}/v1beta/batches?pageSize=100", headers={"x-goog-api-key": "k"})).json()
     names = [one["metadata"]["displayName"] for one in jobs["operations"]]
     own = {one["id"] for one in begun}
     assert sorted(name for name in names if name.rsplit("-", 1)[0] in own) == sorted(f"{one}-0" for one in own)
-    assert unfinished(tmp_path) == []
+    assert unfinished_files(tmp_path) == []

@@ -7,7 +7,7 @@ import pytest
 from adapter.server.http.router import WEBSOCKET
 from adapter.server.pipeline.endpoint import Endpoint
 from tests.support.raw import HANDSHAKE, raw, request, upgrade
-from tests.support.scripted import adapter, answer, scripted
+from tests.support.scripted import adapter, answer, run_upstream
 
 FRAME = b"\x81\x82\x00\x00\x00\x00{}"
 
@@ -56,7 +56,7 @@ async def whole(call):
 
 async def ends(data, seconds=10.0):
     """Send this and nothing more; whether the server ends the connection, and what it said."""
-    async with scripted(whole) as upstream, adapter(upstream, header_timeout=0.5, body_timeout=0.5) as client:
+    async with run_upstream(whole) as upstream, adapter(upstream, header_timeout=0.5, body_timeout=0.5) as client:
         async with raw(client) as connection:
             await connection.send(data)
             async with asyncio.timeout(seconds):
@@ -74,7 +74,7 @@ async def test_an_upgrade_that_is_no_whole_handshake_is_not_held(data):
 @pytest.mark.parametrize("path", ["/v1/responses", "/v1/responses?x=1"])
 async def test_a_whole_handshake_is_answered_and_its_connection_stays(path):
     async with (
-        scripted(whole) as upstream,
+        run_upstream(whole) as upstream,
         adapter(upstream, header_timeout=0.2) as client,
         raw(client) as connection,
     ):
@@ -92,7 +92,7 @@ async def test_a_handshake_that_nobody_answers_is_not_held():
 
     silent = (Endpoint(method=WEBSOCKET, path="/v1/responses", handler=never, is_open=True),)
     async with (
-        scripted(whole) as upstream,
+        run_upstream(whole) as upstream,
         adapter(upstream, endpoints=silent, header_timeout=0.5) as client,
         raw(client) as connection,
     ):

@@ -26,7 +26,7 @@ LEAVING = {
 }
 
 
-async def logged(log):
+async def only_line(log):
     """The only line of a log, once it is there."""
     async with asyncio.timeout(PATIENCE):
         while not log:
@@ -56,7 +56,7 @@ async def test_who_leaves_takes_the_call_to_gemini_along(waits_for, how):
                 connection.reset()
         async with asyncio.timeout(PATIENCE):
             await chaos.wait_for_connections()
-        line = await logged(log)
+        line = await only_line(log)
         assert (" INFO " in line, " 499 " in line) == (True, True)
         figures = (await client.get("/metrics")).text
         assert 'adapter_requests_total{endpoint="chat/completions",outcome="gone",status="499"} 1.0' in figures
@@ -135,7 +135,7 @@ async def test_who_leaves_while_the_server_is_writing_ends_the_stream(how):
                 connection.reset()
         async with asyncio.timeout(PATIENCE):
             await chaos.wait_for_connections()
-        assert " 499 " in await logged(log)
+        assert " 499 " in await only_line(log)
         chaos.script = GOOD
         check_whole(await client.post(PATH, json=chat()), Whole("!"))
 
@@ -180,7 +180,7 @@ async def test_who_never_reads_is_left_after_a_while():
                 while not chaos.hits:
                     await asyncio.sleep(0.01)
                 await chaos.wait_for_connections()
-            assert " 499 " in await logged(log)
+            assert " 499 " in await only_line(log)
 
 
 @pytest.mark.parametrize("how", ["closes", "resets"])
@@ -192,7 +192,7 @@ async def test_who_leaves_in_the_middle_of_its_request_is_one_line_in_the_log(ho
             await asyncio.sleep(0.1)
             if how == "resets":
                 connection.reset()
-        line = await logged(log)
+        line = await only_line(log)
         assert (" INFO " in line, " 499 " in line) == (True, True)
         assert (await client.get("/healthz")).status_code == 200
         assert chaos.hits == 0

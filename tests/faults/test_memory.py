@@ -1,4 +1,4 @@
-"""What a real process holds while an upstream or a client sends more than it should; the kernel counts."""
+"""The memory of a process whose upstream or client sends more than it should, as the kernel counts it."""
 
 import asyncio
 import gzip
@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.faults.held_memory import MB, Held
-from tests.faults.upstreams import GOOD, PATH, by_kind, delta, one_line_without_end, says, told, whole_stream
+from tests.faults.upstreams import GOOD, PATH, answer_bytes, by_kind, delta, one_line_without_end, says, whole_stream
 from tests.support.chaos import CHUNKED, chunk, running
 from tests.support.chaos import answer as http
 from tests.support.growing_bodies import CHAT, KINDS
@@ -63,7 +63,7 @@ BOMB = http(gzip.compress(bytes(500 * MB), 1), content_encoding="gzip", content_
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_an_image_of_eight_megabytes_is_held_only_some_times(process, stream):
-    async with asking(process, by_kind(told(IMAGE), whole_stream(frame(IMAGE)))) as (client, _, held):
+    async with asking(process, by_kind(answer_bytes(IMAGE), whole_stream(frame(IMAGE)))) as (client, _, held):
         response = await client.post(PATH, json=chat(stream=stream))
         assert "A" * 8_000_000 in response.text
         assert held.most < 80 * MB

@@ -49,7 +49,7 @@ def form_of(files, size, **fields):
 
 
 async def peak_of(process, path, reply, warm, large):
-    """How much more memory than before the second form takes at most, and whether Gemini got all of it."""
+    """The bytes that the second form adds to the first one's peak at most, and whether Gemini got all of it."""
     live, port = process
     async with (
         running(port=port) as (chaos, _),

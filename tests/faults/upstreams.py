@@ -69,7 +69,7 @@ def whole_stream(*pieces, pause=0.0):
     return streams(*pieces, b"", then="keep", pause=pause)
 
 
-def told(value, status="200 OK", **headers):
+def answer_bytes(value, status="200 OK", **headers):
     """A whole JSON answer."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     return says(http(body, status, **{"content_type": "application/json", **headers}), then="keep")
@@ -80,7 +80,7 @@ def google(code, status, message="no", details=()):
 
 
 def http_error(code, status, message="no", details=()):
-    return told(google(code, status, message, details), f"{code} X")
+    return answer_bytes(google(code, status, message, details), f"{code} X")
 
 
 def waits(seconds):
@@ -103,7 +103,7 @@ def by_kind(whole, streamed):
 
 def both(value, text):
     """The same whole answer for both kinds, and the text that must arrive."""
-    return by_kind(told(value), whole_stream(frame(value))), Whole(text), Whole(text)
+    return by_kind(answer_bytes(value), whole_stream(frame(value))), Whole(text), Whole(text)
 
 
 def first(once, then):
@@ -121,7 +121,7 @@ async def one_line_without_end(exchange):
         await exchange.send(chunk(b"x" * 1_000_000))
 
 
-GOOD = by_kind(told(FINAL), whole_stream(frame(FINAL)))
+GOOD = by_kind(answer_bytes(FINAL), whole_stream(frame(FINAL)))
 BAD = (502, "upstream_bad_response")
 LOST = (502, "upstream_connection_error")
 CUT = (502, "upstream_stream_truncated")
@@ -194,6 +194,6 @@ def check_record(log, figures, expected):
 
 
 class Named(NamedTuple):
-    """What `scripted.adapter` wants to know of an upstream."""
+    """The facts about an upstream that `scripted.adapter` needs."""
 
     url: str

@@ -58,7 +58,7 @@ class Replica:
 
 
 class Cluster:
-    """Where clients call, and what may be broken."""
+    """The URL for clients, and the processes that a test may break."""
 
     def __init__(self, url: str, emulator: str, replicas: list[Replica], store: KeyValueServer) -> None:
         self.url = url
@@ -67,7 +67,7 @@ class Cluster:
         self._emulator = emulator
 
     def stats(self) -> dict[str, Any]:
-        """What the emulator counted."""
+        """The emulator's figures."""
         with urllib.request.urlopen(f"{self._emulator}/emulator/stats", timeout=PATIENCE) as answer:
             found: dict[str, Any] = json.load(answer)
             return found

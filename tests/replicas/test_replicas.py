@@ -49,7 +49,7 @@ async def whole(client, messages):
     return choice.message.content, calls, choice.finish_reason
 
 
-async def streamed(client, messages):
+async def ask_stream(client, messages):
     """The same from a stream; raises where it was cut."""
     content, calls, finish = "", {}, None
     stream = await client.chat.completions.create(model=MODEL, messages=messages, tools=TOOLS, stream=True)
@@ -107,7 +107,7 @@ async def loops_while_replicas_fall(running, signals, retries):
     falling = asyncio.create_task(kept_falling(running, signals, done))
     async with client_of(running, retries) as client:
         async with asyncio.TaskGroup() as group:
-            asked = [whole, streamed, streamed] * 2
+            asked = [whole, ask_stream, ask_stream] * 2
             tasks = [group.create_task(loop(client, ask, retries * 10)) for ask in asked]
         done.set()
     return await falling, [task.result() for task in tasks]
@@ -159,7 +159,7 @@ async def test_a_stream_that_a_kill_cuts_ends_with_an_error_the_client_sees(runn
 
 
 async def test_no_loop_breaks_while_the_store_is_away(running):
-    """What is lost then is told as a note, and Gemini gets its stand-in."""
+    """Signatures that cannot be read are noted, and Gemini gets its stand-in."""
 
     async def counts(name, least):
         while (await asyncio.to_thread(running.stats))[name] < least and not all(task.done() for task in tasks):
@@ -172,7 +172,7 @@ async def test_no_loop_breaks_while_the_store_is_away(running):
         await asyncio.to_thread(running.store.start)
 
     async with client_of(running, 0) as client, asyncio.TaskGroup() as group:
-        tasks = [group.create_task(loop(client, ask, 0)) for ask in (whole, streamed, streamed)]
+        tasks = [group.create_task(loop(client, ask, 0)) for ask in (whole, ask_stream, ask_stream)]
         group.create_task(away())
     assert [task.result()[0] for task in tasks] == [TURNS] * 3
     counted = running.stats()

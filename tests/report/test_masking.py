@@ -1,4 +1,4 @@
-"""What a masked page shows: shapes and names, never what a request says."""
+"""A masked page shows shapes and names, never the contents of a request."""
 
 import json
 from collections.abc import Iterator

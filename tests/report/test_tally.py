@@ -20,7 +20,7 @@ CHANGES = Loss("sampling-ignored", Severity.CHANGES_ANSWERS, "temperature")
 COSMETIC = Loss("user-not-sent", Severity.COSMETIC, "user")
 
 
-def recorded(number: int, usage: RecordedUsage | None = None) -> RecordedRequest:
+def record(number: int, usage: RecordedUsage | None = None) -> RecordedRequest:
     return RecordedRequest(path="/v1/chat/completions", body=b"{}", place=Location("f", f"line {number}"), usage=usage)
 
 
@@ -31,7 +31,7 @@ def verdict(*losses: Loss, failure: str = "", model: str = "gemini-3.8-flash") -
 def tally_of(*entries: tuple[int, Verdict]) -> TrafficTally:
     tally = TrafficTally()
     for number, (conversation, one) in enumerate(entries):
-        tally.add(conversation, recorded(number), "gpt-4o", Judgement([one]))
+        tally.add(conversation, record(number), "gpt-4o", Judgement([one]))
     return tally
 
 
@@ -65,10 +65,10 @@ def test_a_loss_counts_once_in_a_conversation_that_repeats_it():
 def test_parts_add_up_to_the_whole_wherever_they_are_cut(cut):
     whole, part = tally_of(*ENTRIES), TrafficTally()
     for number, (conversation, one) in enumerate(ENTRIES[:cut]):
-        part.add(conversation, recorded(number), "gpt-4o", Judgement([one]))
+        part.add(conversation, record(number), "gpt-4o", Judgement([one]))
     rest = TrafficTally()
     for number, (conversation, one) in enumerate(ENTRIES[cut:], cut):
-        rest.add(conversation, recorded(number), "gpt-4o", Judgement([one]))
+        rest.add(conversation, record(number), "gpt-4o", Judgement([one]))
     part.merge(rest)
     assert msgspec.to_builtins(part) == msgspec.to_builtins(whole)
 
@@ -121,16 +121,16 @@ def test_levels_are_the_gravest_of_each_number(first, second):
 def test_what_a_worker_sends_does_not_grow_with_the_numbers_of_conversations():
     tally = TrafficTally()
     for number in range(50):
-        tally.add(1_000_000 + number, recorded(number), "gpt-4o", Judgement([verdict(CHANGES)]))
+        tally.add(1_000_000 + number, record(number), "gpt-4o", Judgement([verdict(CHANGES)]))
     assert len(msgspec.msgpack.encode(tally)) < 5_000
 
 
 def test_costs_are_compared_over_the_same_requests():
     usage = RecordedUsage(input=1_000_000, output=1_000_000)
     tally = TrafficTally()
-    tally.add(0, recorded(0, usage), "gpt-4o", Judgement([verdict()]))
-    tally.add(1, recorded(1, usage), "a-private-model", Judgement([verdict()]))
-    tally.add(2, recorded(2), "gpt-4o", Judgement([verdict()]))
+    tally.add(0, record(0, usage), "gpt-4o", Judgement([verdict()]))
+    tally.add(1, record(1, usage), "a-private-model", Judgement([verdict()]))
+    tally.add(2, record(2), "gpt-4o", Judgement([verdict()]))
     target = tally.targets["t"]
     # gpt-4o: 2.50 + 10.00; gemini-3.8-flash: 0.75 + 3.75 (price table of LiteLLM 1.110.2).
     assert (target.compared, target.dollars_before, target.dollars_after) == (1, 12.5, 4.5)
@@ -160,7 +160,7 @@ def test_recorded_tokens_are_held_against_the_models_limits():
     tally = TrafficTally()
     limited = Verdict(target="t", model="gemini-3.8-flash", input_limit=1_000, output_limit=100)
     for sent, made in ((1_000, 100), (1_001, 100), (5_000, 101), (10, 7)):
-        tally.add(0, recorded(0, RecordedUsage(input=sent, output=made)), "gpt-4o", Judgement([limited]))
+        tally.add(0, record(0, RecordedUsage(input=sent, output=made)), "gpt-4o", Judgement([limited]))
     target = tally.targets["t"]
     assert (target.over_input, target.over_output) == (2, 1)
     assert (tally.most_input, tally.most_output) == (5_000, 101)
@@ -175,7 +175,7 @@ def test_thoughts_are_paid_as_output_and_not_twice():
 def test_a_model_without_a_price_costs_something_unknown():
     tally = TrafficTally()
     priceless = Judgement([verdict(model="gemini-without-a-price")])
-    tally.add(0, recorded(0, RecordedUsage(input=5, output=5)), "gpt-4o", priceless)
+    tally.add(0, record(0, RecordedUsage(input=5, output=5)), "gpt-4o", priceless)
     assert (tally.targets["t"].priced, tally.counted) == (0, 1)
 
 
@@ -186,7 +186,7 @@ def test_schemas_are_few_however_many_there_are():
         loss = SchemaLoss("a", "schema-loosened", "changes-answers", "")
         schema = LossySchema(str(number), "f", "tools.function.parameters", b"{}", (loss,))
         for _ in range(1 + (number == 7)):
-            part.add(0, recorded(number), "gpt-4o", Judgement([verdict()], [schema]))
+            part.add(0, record(number), "gpt-4o", Judgement([verdict()], [schema]))
         whole.merge(part)
     assert len(whole.schemas) == MOST_SCHEMAS
     assert whole.schemas["7"].requests == 2

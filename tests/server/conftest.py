@@ -1,4 +1,4 @@
-"""What several tests of this folder stand on."""
+"""Fixtures that several tests of this folder use."""
 
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor

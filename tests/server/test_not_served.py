@@ -1,14 +1,14 @@
-"""What is not served says so: why, what to use, and what a mistyped path means; no body is read."""
+"""An endpoint that is not served says why and what to use; a mistyped path gets a suggestion; no body is read."""
 
 import pytest
 
 from adapter.server.not_served import NOT_SERVED
-from tests.support.scripted import adapter, chat, scripted
+from tests.support.scripted import adapter, chat, run_upstream
 
 
 @pytest.fixture
 async def client():
-    async with scripted(None) as upstream, adapter(upstream) as made:
+    async with run_upstream(None) as upstream, adapter(upstream) as made:
         yield made
     assert upstream.seen == []
 

@@ -19,14 +19,14 @@ from adapter.wire.base import Wire
 from tests.support.figures import total, wait_until_idle
 from tests.support.guards import until
 from tests.support.request_lines import Lines
-from tests.support.scripted import adapter, scripted
+from tests.support.scripted import adapter, run_upstream
 from tests.support.spans import wait_for_span
 
 PATH = "/v1/toys/{toy}/wind_up"
 
 
 class ToyRequest(Wire):
-    """How often to wind it up."""
+    """A request to wind up a toy."""
 
     turns: int = 1
 
@@ -75,7 +75,7 @@ async def toys(lines=None, **settings):
     async def refuses(call):
         await call.json({"error": {"code": 500, "message": "not asked"}}, 500)
 
-    async with scripted(refuses) as upstream, adapter(upstream, lines, WITH_TOYS, **settings) as client:
+    async with run_upstream(refuses) as upstream, adapter(upstream, lines, WITH_TOYS, **settings) as client:
         yield client
 
 
@@ -177,10 +177,10 @@ async def test_it_has_one_of_the_places_and_ends_when_its_client_leaves():
             await asyncio.sleep(0.01)
         slow.cancel()
         await until(lambda: ("gone", 499) in [(one.outcome, one.status) for one in lines.written])
-        await until_served(client)
+        await wait_until_served(client)
 
 
-async def until_served(client):
+async def wait_until_served(client):
     """Wait until there is a place again."""
     while (await client.post("/v1/toys/car/wind_up", json={})).status_code != 200:
         await asyncio.sleep(0.01)

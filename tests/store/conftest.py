@@ -19,7 +19,7 @@ def clock():
 
 @pytest.fixture
 def path(tmp_path):
-    """Where the file will be."""
+    """The path of the file."""
     return tmp_path / "state" / "signatures.sqlite3"
 
 

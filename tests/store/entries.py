@@ -12,9 +12,9 @@ class Clock:
         return self.now
 
 
-def issued(*keys, size=10):
+def issue(*keys, size=10):
     return [Issued(key, Signature(value=key + "=" * size, id=f"id-{key}", origin="studio")) for key in keys]
 
 
-async def known(store, *keys, client="c"):
+async def find_known(store, *keys, client="c"):
     return set(await store.get(keys, client))

@@ -8,7 +8,7 @@ import pytest
 from adapter.store.factory import default_path, open_documents, open_store
 from adapter.store.shared.base import StoreLimits, StoreUnusable
 from adapter.store.signatures.sqlite import SqliteStore
-from tests.store.entries import issued, known
+from tests.store.entries import find_known, issue
 from tests.support.key_value import PASSWORD
 
 
@@ -96,8 +96,8 @@ async def test_a_file_that_cannot_be_used_means_memory_and_a_warning(path, spoil
     facts = store.describe()
     assert facts["kind"] == "memory"
     assert str(path) in facts["warning"]
-    await store.put(issued("a"), "c")
-    assert await known(store, "a") == {"a"}
+    await store.put(issue("a"), "c")
+    assert await find_known(store, "a") == {"a"}
     await store.aclose()
 
 
@@ -105,11 +105,11 @@ async def test_a_file_that_cannot_be_used_means_memory_and_a_warning(path, spoil
 async def test_a_user_without_a_home_has_a_store_in_memory_and_one_sentence_says_so(monkeypatch, where):
     """As in a container with `--user 12345`: no HOME, and no entry in the list of users."""
 
-    def unknown(_self):
+    def unknown_name(_self):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr("pathlib.Path.expanduser", unknown)
+    monkeypatch.setattr("pathlib.Path.expanduser", unknown_name)
     for store in (await open_store(where), await open_documents(where)):
         told = store.describe()
         await store.aclose()

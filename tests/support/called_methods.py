@@ -17,9 +17,9 @@ class CalledMethods:
             for name, value in vars(type(resource)).items():
                 if inspect.isfunction(value) and not name.startswith("_"):
                     self.every.add(f"{path}.{name}")
-                    monkeypatch.setattr(resource, name, self._recorded(f"{path}.{name}", getattr(resource, name)))
+                    monkeypatch.setattr(resource, name, self._record(f"{path}.{name}", getattr(resource, name)))
 
-    def _recorded(self, path: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _record(self, path: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def record(*arguments: Any, **named: Any) -> Any:
             self.called.add(path)
             return method(*arguments, **named)

@@ -19,7 +19,7 @@ from adapter.settings import Settings, all_settings
 from adapter.store import FILE_RECORDS, open_documents, open_store
 from adapter.translate.core.catalogue import CODES
 from tests.support.paths import REPOSITORY
-from tests.support.scripted import Call, adapter, answer, scripted
+from tests.support.scripted import Call, adapter, answer, run_upstream
 
 CONTRACT = REPOSITORY / "tests" / "contract.json"
 CHAT: dict[str, Any] = {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "hi"}]}
@@ -48,7 +48,7 @@ async def headers() -> dict[str, list[str]]:
             await call.json(answer("hello"))
 
     failing = {**CHAT, "messages": [{"role": "user", "content": "fail"}]}
-    async with scripted(script) as upstream, adapter(upstream, client_keys=("right",)) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, client_keys=("right",)) as client:
         client.headers["authorization"] = "Bearer right"
         answers = {
             "whole": await client.post("/v1/chat/completions", json=CHAT),

@@ -1,4 +1,4 @@
-"""Nothing is lost in silence: every leaf of an input is in the output, or has a note, or is on an argued list."""
+"""Every leaf of an input is in the output, or has a note, or is on a list of exceptions with reasons."""
 
 import json
 import re

@@ -200,7 +200,7 @@ class Core:
         exchange = Exchange(id="req", path=self.endpoint.template, started_at=0.0, client=None)
         call = Call(service, Jobs(service), exchange, scope=self._scope(), receive=receive, send=send)
         await serve(self.endpoint, call, self.max_body)
-        return self._observed(sent, exchange)
+        return self._observe(sent, exchange)
 
     async def _start(self) -> Service:
         noon = datetime.datetime.combine(self.case.day, datetime.time(12), datetime.UTC).timestamp()
@@ -221,7 +221,7 @@ class Core:
             "raw_path": path.encode(), "query_string": b"", "headers": self.headers, "client": ("127.0.0.1", 1),
         }  # fmt: skip
 
-    def _observed(self, sent: Sequence[Any], exchange: Exchange) -> Observed:
+    def _observe(self, sent: Sequence[Any], exchange: Exchange) -> Observed:
         head, content = sent[0], b"".join(message.get("body", b"") for message in sent[1:])
         headers = {name.decode().lower(): value.decode() for name, value in head["headers"]}
         body, events, done = None, None, False

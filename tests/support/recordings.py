@@ -49,12 +49,12 @@ class Recording(NamedTuple):
 
     @property
     def streamed(self) -> bool:
-        """Whether the answer came in pieces."""
+        """Return whether the answer came in pieces."""
         return self.sse is not None or isinstance(self.body, list)
 
     @property
     def integer_enums(self) -> bool:
-        """Whether the client asked for enums as integers, as this adapter never does."""
+        """Return whether the client asked for enums as integers, as this adapter never does."""
         return "enum-encoding=int" in str(self.query.get("$alt"))
 
     def events(self) -> Iterator[Object]:

@@ -129,7 +129,7 @@ Script = Callable[[Call], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
-async def scripted(script: Script | None) -> AsyncIterator[Upstream]:
+async def run_upstream(script: Script | None) -> AsyncIterator[Upstream]:
     """Run a scripted upstream; without a script no request may reach it."""
     upstream = Upstream(script)
     server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
@@ -189,7 +189,7 @@ class Emulated(NamedTuple):
 
 
 @asynccontextmanager
-async def emulated(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
+async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
     """Run the emulator as an upstream, on a real socket."""
     async with serving(create_emulator(settings)) as url:
         yield Emulated(url)

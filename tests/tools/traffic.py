@@ -38,24 +38,24 @@ def traffic() -> Iterator[bytes]:
     for copy in count():
         random = Random(copy)
         for exchange in originals:
-            yield orjson.dumps(_changed(exchange, copy, random) if copy else exchange)
+            yield orjson.dumps(_change(exchange, copy, random) if copy else exchange)
 
 
-def _changed(exchange: dict[str, Any], copy: int, random: Random) -> dict[str, Any]:
-    request = _marked(exchange["request"], copy)
+def _change(exchange: dict[str, Any], copy: int, random: Random) -> dict[str, Any]:
+    request = _mark(exchange["request"], copy)
     if "model" in request and "embedding" not in str(request["model"]):
         request["model"] = random.choice(MODELS)
     if "temperature" in request:
         request["temperature"] = round(random.random(), 3)
-    return exchange | {"request": request, "response": _marked(exchange["response"], copy)}
+    return exchange | {"request": request, "response": _mark(exchange["response"], copy)}
 
 
-def _marked(value: Any, copy: int, key: str = "") -> Any:
+def _mark(value: Any, copy: int, key: str = "") -> Any:
     """A value whose texts and ids differ from those of other copies."""
     if isinstance(value, dict):
-        return {name: _marked(item, copy, name) for name, item in value.items()}
+        return {name: _mark(item, copy, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_marked(item, copy, key) for item in value]
+        return [_mark(item, copy, key) for item in value]
     if isinstance(value, str) and key in ("content", "text", "input", "id", "call_id", "tool_call_id"):
         return f"{value} {copy}" if key in ("content", "text", "input") else f"{value}{copy}"
     return value

@@ -38,8 +38,8 @@ def look_up(request, carried, prefix, cut, records):
     return history
 
 
-def edited(items, edit):
-    """The items after one edit."""
+def apply_edit(items, edit):
+    """Return the items after one edit."""
     kind, at, added = edit
     at = min(at, len(items))
     match kind:

@@ -13,7 +13,7 @@ from tests.support.answering import Object
 ROW = ModelCapabilities(pattern="*", source="", date="")
 
 
-def viewed(**fields: object) -> CompletionView:
+def view_of(**fields: object) -> CompletionView:
     return to_chat(CompletionRequest(model="m", **fields), ROW)  # type: ignore[arg-type]
 
 
@@ -32,12 +32,12 @@ def viewed(**fields: object) -> CompletionView:
 )
 def test_what_openai_refuses_is_refused_at_its_field(fields: Object, path: str) -> None:
     with pytest.raises(Rejected) as raised:
-        viewed(**fields)
+        view_of(**fields)
     assert [note.path for note in raised.value.notes] == [path]
 
 
 def test_the_first_answers_are_the_best_ones_and_as_many_as_asked_for_need_no_note() -> None:
-    codes = [[note.code for note in viewed(prompt="a", n=2, best_of=most, max_tokens=5).notes] for most in (2, 3)]
+    codes = [[note.code for note in view_of(prompt="a", n=2, best_of=most, max_tokens=5).notes] for most in (2, 3)]
     assert [("best-of-unavailable" in one) for one in codes] == [False, True]
 
 
@@ -62,7 +62,7 @@ def logprobs(*tokens: str) -> Object:
     }
 
 
-def answered(text: str, **more: Object) -> Object:
+def chat_with_choices(text: str, **more: Object) -> Object:
     """One prompt's chat, with two choices."""
     choices = [
         {
@@ -86,8 +86,8 @@ def answered(text: str, **more: Object) -> Object:
 
 
 def test_choices_are_numbered_prompt_by_prompt_behind_their_echo() -> None:
-    view = viewed(prompt=["a", "b"], n=2, echo=True, max_tokens=5)
-    answers = [msgspec.convert(answered(text, logprobs=logprobs(text)), ChatCompletion) for text in "xy"]
+    view = view_of(prompt=["a", "b"], n=2, echo=True, max_tokens=5)
+    answers = [msgspec.convert(chat_with_choices(text, logprobs=logprobs(text)), ChatCompletion) for text in "xy"]
     made = from_chat(answers, view, "cmpl-1", 7, "asked")
     assert [(one.index, one.text) for one in made.choices] == [(0, "ax"), (1, "axx"), (2, "by"), (3, "byy")]
     assert [one.logprobs.text_offset for one in made.choices if one.logprobs] == [[1]] * 4
@@ -96,12 +96,12 @@ def test_choices_are_numbered_prompt_by_prompt_behind_their_echo() -> None:
 
 
 def test_no_answer_at_all_keeps_the_name_asked_for() -> None:
-    made = from_chat([], viewed(prompt="a", max_tokens=5), "cmpl-1", 7, "asked")
+    made = from_chat([], view_of(prompt="a", max_tokens=5), "cmpl-1", 7, "asked")
     assert (made.model, made.choices, made.usage) == ("asked", [], None)
 
 
 def test_an_echo_alone_is_each_prompt_once_for_each_choice() -> None:
-    view = viewed(prompt=["a", "b"], n=2, echo=True, max_tokens=0)
+    view = view_of(prompt=["a", "b"], n=2, echo=True, max_tokens=0)
     assert view.only_echo
     made = echo_prompts(view, "cmpl-1", 7, "asked", prompt_tokens=4)
     assert [(one.index, one.text, one.finish_reason) for one in made.choices] == [
@@ -124,7 +124,7 @@ def events_of(stream: CompletionStream, chunks: list[Object]) -> list[Completion
 
 
 def test_a_stream_says_what_the_whole_answer_says() -> None:
-    view = viewed(prompt=["a", "b"], n=2, echo=True, max_tokens=5, stream=True)
+    view = view_of(prompt=["a", "b"], n=2, echo=True, max_tokens=5, stream=True)
     stream = CompletionStream(view, 1, "cmpl-1", 7)
     made = events_of(
         stream,

@@ -1,4 +1,4 @@
-"""What the fields of a new file mean: each field taken, approximated, dropped or refused."""
+"""The fields of a new file: each is taken, approximated, dropped or refused."""
 
 import pytest
 

@@ -26,7 +26,7 @@ from adapter.wire.json_counts import values_at_most
 from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 from adapter.wire.reader import read, read_items
 from adapter.wire.signatures import Issued, Signature
-from tests.translate.remembering import MODELS, RECORDS, ROWS, edited, find_longest, in_any_order, look_up
+from tests.translate.remembering import MODELS, RECORDS, ROWS, apply_edit, find_longest, in_any_order, look_up
 
 TEXTS = st.sampled_from(["", "text", '{"a":1}', "é"])
 PARTS = st.lists(
@@ -204,34 +204,34 @@ def test_what_is_remembered_changes_nothing(*, history, edits, bodies, options, 
             text = body.replace("%s", json.dumps(items)).encode()
             assert remembering.outcome(text) == plain.outcome(text)
             if number < len(edits):
-                items = edited(items, edits[number])
+                items = apply_edit(items, edits[number])
 
 
 USER = {"role": "user", "content": "begin"}
 NAMED_USER = {**USER, "name": "ann"}
 
 
-def called(id_, *, thought="", **more):
+def call_item(id_, *, thought="", **more):
     call = {"type": "function_call", "call_id": id_, "name": "f", "arguments": '{"a":1}', **more}
     return steps(call, "done", thought)
 
 
-LOOP = [USER, *called("x"), *called("y")]
-LATER = [*called("a"), *called("w")]
+LOOP = [USER, *call_item("x"), *call_item("y")]
+LATER = [*call_item("a"), *call_item("w")]
 TURNS = {
-    "a call more": ([LOOP, [*LOOP, *called("v")]], 1),
-    "calls more": ([[*LOOP, *called("v")[:1]], [*LOOP, *called("v"), *called("w"), USER]], 1),
-    "each is remembered": ([LOOP, [*LOOP, *called("v")], [*LOOP, *called("v"), *called("w")]], 2),
+    "a call more": ([LOOP, [*LOOP, *call_item("v")]], 1),
+    "calls more": ([[*LOOP, *call_item("v")[:1]], [*LOOP, *call_item("v"), *call_item("w"), USER]], 1),
+    "each is remembered": ([LOOP, [*LOOP, *call_item("v")], [*LOOP, *call_item("v"), *call_item("w")]], 2),
     "thoughts with records": (
-        [[*LOOP, *called("c", thought=SEALED[1])], [*LOOP, *called("c", thought=SEALED[1]), *called("v")]],
+        [[*LOOP, *call_item("c", thought=SEALED[1])], [*LOOP, *call_item("c", thought=SEALED[1]), *call_item("v")]],
         1,
     ),
-    "a record for a call before": ([[*LOOP, *LATER], [*LOOP, *LATER, *called("v", thought=SEALED[0])]], 0),
+    "a record for a call before": ([[*LOOP, *LATER], [*LOOP, *LATER, *call_item("v", thought=SEALED[0])]], 0),
     "a user adds something": ([LOOP, [*LOOP[:-2], USER]], 0),
     "nothing that is said follows": ([LOOP, [*LOOP[:-2], {"type": "web_search_call"}]], 0),
     "nothing follows": ([LOOP, LOOP[:-2]], 0),
     "a second name comes": (
-        [[NAMED_USER, *LOOP[1:]], [NAMED_USER, *LOOP[1:], *called("v"), {**USER, "name": "bob"}]],
+        [[NAMED_USER, *LOOP[1:]], [NAMED_USER, *LOOP[1:], *call_item("v"), {**USER, "name": "bob"}]],
         0,
     ),
     "tools inside": (
@@ -277,7 +277,7 @@ def test_places_of_notes_on_known_items_are_told_without_reading_these_again():
     paths = FirstItems.paths
     with patch.object(prefixes, "LEAST", 0):
         for number in range(2, 5):
-            history = [*items, *[one for step in range(number) for one in called(f"s{step}")]]
+            history = [*items, *[one for step in range(number) for one in call_item(f"s{step}")]]
             request, unknown, text = remembering.read(json.dumps({"model": "m", "input": history}).encode())
             with patch.object(FirstItems, "paths", lambda self: reads.append(1) or paths(self)):
                 view, found = read_view(request, unknown, text)

@@ -35,8 +35,8 @@ CUT = {"transcriptions/file/long-wav-file-is-heard-in-pieces-whose-times-are-put
 OP = {"completions": "/v1/completions", "embeddings": "/v1/embeddings", "moderations": "/v1/moderations"}
 
 
-def shown(endpoint: str, request: Any, **given: Any) -> Any:
-    """What the dry run shows; None for what is refused."""
+def dry_run(endpoint: str, request: Any, **given: Any) -> Any:
+    """Return the output of the dry run; None for a refused request."""
     chosen, names = settings_of(given)
     run = DryRun(chosen, names, Strictness(chosen.strict), endpoint=endpoint, values=True)
     try:
@@ -46,10 +46,10 @@ def shown(endpoint: str, request: Any, **given: Any) -> Any:
 
 
 def faults(rows: Any) -> tuple[dict[str, Any], set[str]]:
-    """What is wrong with the ledgers of requests, by id, and the endpoints that were looked at."""
+    """Return the faults in the ledgers of requests, by id, and the endpoints that were looked at."""
     found, seen = {}, set()
     for id_, given, endpoint, request in rows:
-        told = shown(endpoint, request, **given)
+        told = dry_run(endpoint, request, **given)
         if told is not None:
             seen.add(endpoint)
             if (wrong := faults_of(told)) != ([], [], []):
@@ -70,7 +70,7 @@ def test_the_dry_run_gives_the_served_calls_verdict_body_and_notes(monkeypatch):
         if f"/v1/{case.endpoint}" not in OTHERS:
             continue
         observed = Core(case).run(case.turns[0], case.turns[0].request)
-        told = shown(f"/v1/{case.endpoint}", case.turns[0].request, **case.settings)
+        told = dry_run(f"/v1/{case.endpoint}", case.turns[0].request, **case.settings)
         if case.id in CUT:
             same = told is None and len(observed.bodies) > 1
         elif told is None:
@@ -89,7 +89,7 @@ def test_every_path_of_a_note_without_a_loss_is_the_clients():
     strangers = {
         f"{id_} {note['path']}"
         for id_, given, endpoint, request in CASES
-        for note in (shown(endpoint, request, **given) or {"notes": []})["notes"]
+        for note in (dry_run(endpoint, request, **given) or {"notes": []})["notes"]
         if note["fate"] == "exact" and "before" not in note and note["path"] != "model"
     }
     assert not strangers
@@ -109,7 +109,7 @@ def test_every_leaf_of_recorded_requests_is_a_target():
 
 def targets(endpoint: str, request: Any, **given: Any) -> dict[str, list[str]]:
     """The targets by path; with those of two notes on one path together."""
-    told = shown(endpoint, request, **given)
+    told = dry_run(endpoint, request, **given)
     found: dict[str, list[str]] = {}
     for note in told["notes"]:
         found[note["path"]] = sorted({*found.get(note["path"], ()), *note["targets"]})
@@ -127,7 +127,7 @@ class TestCompletions:
     def test_one_call_has_no_number(self):
         for prompt in ("a", [64, 65]):
             request = {"model": "gemini-2.0-flash", "prompt": prompt, "max_tokens": 9}
-            told = shown("/v1/completions", request)
+            told = dry_run("/v1/completions", request)
             if told is not None:
                 assert targets("/v1/completions", request)["prompt"][0] == "/contents/0/parts/0"
 
@@ -165,7 +165,7 @@ class TestDecisions:
                 {"type": "score", "instructions": "y", "levels": [{"label": "l"}, {"label": "m"}]},
             ],
         }
-        told = shown("/v1/decisions", request)
+        told = dry_run("/v1/decisions", request)
         history = next(note for note in told["notes"] if note["code"] == "history-as-text")
         assert history["targets"] == ["/input/0", "/input/1", "/input/2"]
         found = targets("/v1/decisions", request)
@@ -182,7 +182,7 @@ class TestModerations:
         assert len(found["input"]) == 13
 
     def test_ratings_are_asked_of_the_model_that_gives_them(self):
-        told = shown("/v1/moderations", {"input": ["a", "b"]}, upstream_platform="vertex")
+        told = dry_run("/v1/moderations", {"input": ["a", "b"]}, upstream_platform="vertex")
         assert told["url"].endswith("gemini-3.5-flash-lite:generateContent")
         found = targets("/v1/moderations", {"input": ["a", "b"]}, upstream_platform="vertex")
         assert found["input[1]"] == ["/1/contents/0/parts/0"]
@@ -192,13 +192,13 @@ class TestModerations:
 @pytest.mark.parametrize("endpoint", OTHERS)
 def test_values_are_those_at_the_targets(endpoint):
     for id_, given, _, request in (row for row in CASES if row[2] == endpoint):
-        for note in (shown(endpoint, request, **given) or {"body": {}, "notes": []})["notes"]:
+        for note in (dry_run(endpoint, request, **given) or {"body": {}, "notes": []})["notes"]:
             assert len(note.get("after", [])) == len(note["targets"]), id_
             assert note["fate"] != "dropped" or "after" not in note
 
 
 def test_pointers_into_several_bodies_begin_with_the_calls_number():
-    told = shown("/v1/completions", {"model": "gemini-2.0-flash", "prompt": ["a", "b"], "max_tokens": 9})
+    told = dry_run("/v1/completions", {"model": "gemini-2.0-flash", "prompt": ["a", "b"], "max_tokens": 9})
     assert isinstance(told["body"], list)
     assert all(value_at(told["body"], one) is not MISSING for note in told["notes"] for one in note["targets"])
     assert json.dumps(told["body"][1]["contents"]) == '[{"role": "user", "parts": [{"text": "b"}]}]'

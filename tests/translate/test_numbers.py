@@ -15,20 +15,20 @@ from adapter.wire.openai.responses_request import ResponsesRequest
 CHOSEN = settings.Settings()
 
 
-def translated(messages, more=""):
+def translate(messages, more=""):
     request, unknown = decode(f'{{"model": "m", "messages": {messages}{more}}}'.encode(), ChatCompletionRequest)
     return plan_for(request, unknown, settings.catalogue(CHOSEN, datetime.date(2026, 11, 30)), settings.options(CHOSEN))
 
 
 def test_in_googles_extension_they_are_refused_with_its_name():
     with pytest.raises(Rejected) as refused:
-        translated('[{"role": "user", "content": "hi"}]', ', "google": {"top_k": 1e999}')
+        translate('[{"role": "user", "content": "hi"}]', ', "google": {"top_k": 1e999}')
     assert refused.value.note.path == "google"
 
 
 def test_in_reasoning_details_they_are_no_signature():
     answer = '{"role": "assistant", "content": "yo", "reasoning_details": [1e999]}'
-    found = translated(f'[{{"role": "user", "content": "hi"}}, {answer}, {{"role": "user", "content": "more"}}]')
+    found = translate(f'[{{"role": "user", "content": "hi"}}, {answer}, {{"role": "user", "content": "more"}}]')
     assert "messages[1].reasoning_details" in {note.path for note in found.notes}
     assert found.body.contents[1].parts[0].thought_signature is None
 

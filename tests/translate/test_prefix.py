@@ -21,7 +21,7 @@ from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import read
-from tests.translate.remembering import MODELS, RECORDS, ROWS, edited, find_longest, in_any_order, look_up
+from tests.translate.remembering import MODELS, RECORDS, ROWS, apply_edit, find_longest, in_any_order, look_up
 
 IDS = st.sampled_from(["a", "b", "c", "d", "legacy", "", None])
 COMMON = ["", None, "text", '{"a":1}', " [1] ", '{"$ref":"x"}', "é"]
@@ -206,53 +206,77 @@ def test_what_is_remembered_changes_nothing(
             text = (body.replace("%s", text_of(messages, spaces))).encode()
             assert remembering.outcome(text) == plain.outcome(text)
             if number < len(edits):
-                messages = edited(messages, edits[number])
+                messages = apply_edit(messages, edits[number])
 
 
-def said(role, text="text", **more):
+def message_of(role, text="text", **more):
     return {"role": role, "content": text, **more}
 
 
-def called(id_, text="done", name="f", arguments='{"a":1}'):
+def call_message(id_, text="done", name="f", arguments='{"a":1}'):
     function = {"name": name, "arguments": arguments}
     call = {"id": id_, "type": "function", "function": function}
-    return [said("assistant", None, tool_calls=[call]), said("tool", text, tool_call_id=id_)]
+    return [message_of("assistant", None, tool_calls=[call]), message_of("tool", text, tool_call_id=id_)]
 
 
-LOOP = [said("user"), *called("x"), *called("y")]
-BLOCKS = [said("user"), said("assistant", "one", tool_calls=[]), said("user"), *called("z", [{"type": "text"}])]
+LOOP = [message_of("user"), *call_message("x"), *call_message("y")]
+BLOCKS = [
+    message_of("user"),
+    message_of("assistant", "one", tool_calls=[]),
+    message_of("user"),
+    *call_message("z", [{"type": "text"}]),
+]
 TURNS = {
-    "a call more": ([*LOOP], [[*LOOP, *called("v")]], 1),
+    "a call more": ([*LOOP], [[*LOOP, *call_message("v")]], 1),
     "the same again": ([*LOOP], [[*LOOP], [*LOOP]], 2),
-    "a known call more": ([*LOOP, *called("a")], [[*LOOP, *called("a"), *called("b")]], 1),
-    "a user ends the turn, whose stand-ins vanish": ([*LOOP], [[*LOOP, said("user")]], 1),
-    "a user has ended the turn, and takes it back": ([*LOOP, said("user")], [[*LOOP, *called("v")]], 1),
+    "a known call more": ([*LOOP, *call_message("a")], [[*LOOP, *call_message("a"), *call_message("b")]], 1),
+    "a user ends the turn, whose stand-ins vanish": ([*LOOP], [[*LOOP, message_of("user")]], 1),
+    "a user has ended the turn, and takes it back": ([*LOOP, message_of("user")], [[*LOOP, *call_message("v")]], 1),
     "a user has ended the turn, and it goes on": (
-        [*LOOP, said("user")],
-        [[*LOOP, said("user"), *called("v")], [*LOOP, said("user"), *called("v"), *called("u")]],
+        [*LOOP, message_of("user")],
+        [
+            [*LOOP, message_of("user"), *call_message("v")],
+            [*LOOP, message_of("user"), *call_message("v"), *call_message("u")],
+        ],
         2,
     ),
-    "a late result": ([*LOOP], [[*LOOP[:-2], said("tool", "late", tool_call_id="x"), *LOOP[-2:]]], 0),
-    "a result comes where the last block began": ([*LOOP], [[*LOOP[:-2], said("tool", "late", tool_call_id="x")]], 0),
+    "a late result": ([*LOOP], [[*LOOP[:-2], message_of("tool", "late", tool_call_id="x"), *LOOP[-2:]]], 0),
+    "a result comes where the last block began": (
+        [*LOOP],
+        [[*LOOP[:-2], message_of("tool", "late", tool_call_id="x")]],
+        0,
+    ),
     "nothing follows": ([*LOOP], [LOOP[:-2]], 0),
-    "blocks of all kinds": ([*BLOCKS, *called("w")], [[*BLOCKS, *called("w"), *called("v"), said("user")]], 1),
-    "a second name comes": (
-        [said("user", name="ann"), *LOOP],
-        [[said("user", name="ann"), *LOOP, said("user", name="bob"), *called("v")]],
+    "blocks of all kinds": (
+        [*BLOCKS, *call_message("w")],
+        [[*BLOCKS, *call_message("w"), *call_message("v"), message_of("user")]],
         1,
     ),
-    "a name comes": ([*LOOP], [[*LOOP, said("user", name="bob"), *called("v"), said("user", name="ann")]], 1),
+    "a second name comes": (
+        [message_of("user", name="ann"), *LOOP],
+        [[message_of("user", name="ann"), *LOOP, message_of("user", name="bob"), *call_message("v")]],
+        1,
+    ),
+    "a name comes": (
+        [*LOOP],
+        [[*LOOP, message_of("user", name="bob"), *call_message("v"), message_of("user", name="ann")]],
+        1,
+    ),
     "the model's turns join": (
-        [said("user"), said("assistant"), said("user", ""), *called("v")],
-        [[said("user"), said("assistant"), said("user", ""), *called("v"), *called("u")]],
+        [message_of("user"), message_of("assistant"), message_of("user", ""), *call_message("v")],
+        [[message_of("user"), message_of("assistant"), message_of("user", ""), *call_message("v"), *call_message("u")]],
         0,
     ),
     "a file": (
-        [said("user", [LINK]), *LOOP],
-        [[said("user", [LINK]), *LOOP, *called("v")]],
+        [message_of("user", [LINK]), *LOOP],
+        [[message_of("user", [LINK]), *LOOP, *call_message("v")]],
         0,
     ),
-    "nothing was said at first": ([said("user", ""), *called("v")], [[said("user", ""), *called("v"), *LOOP]], 0),
+    "nothing was said at first": (
+        [message_of("user", ""), *call_message("v")],
+        [[message_of("user", ""), *call_message("v"), *LOOP]],
+        0,
+    ),
 }
 
 
@@ -276,7 +300,7 @@ def test_short_histories_are_not_remembered():
     remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
     remembering.outcome(json.dumps({"model": "m", "messages": LOOP}).encode())
     assert not remembering.prefixes
-    long = [said("user", "x" * prefixes.LEAST), *LOOP]
+    long = [message_of("user", "x" * prefixes.LEAST), *LOOP]
     remembering.outcome(json.dumps({"model": "m", "messages": long}).encode())
     (kept,) = remembering.prefixes
     assert prefixes.LEAST < kept.size_bytes < 3 * prefixes.LEAST
@@ -300,7 +324,7 @@ def test_models_with_the_same_turns_go_on_with_what_was_translated_for_the_other
     with patch.object(prefixes, "LEAST", 0):
         first.outcome(json.dumps({"model": "m", "messages": LOOP}).encode())
         (kept,) = first.prefixes
-        later = json.dumps({"model": "m", "messages": [*LOOP, *called("v")]}).encode()
+        later = json.dumps({"model": "m", "messages": [*LOOP, *call_message("v")]}).encode()
         request, _ = read(later, ChatCompletionRequest)
         other = Remembering(Options(), with_the_same_turns(row), records=RECORDS, remembers=True)
         assert kept.turns_for(request, Options(), other.row) is kept.turns

@@ -48,7 +48,7 @@ def dry_run(given, endpoint=""):
 
 
 def shown(run, request):
-    """What the dry run shows; None for what is refused."""
+    """Return the output of the dry run; None for a refused request."""
     try:
         return orjson.loads(encode(run.whole(orjson.dumps(request))))
     except REFUSALS:
@@ -87,8 +87,8 @@ def test_every_leaf_of_recorded_requests_is_a_target():
     assert faults == {}
 
 
-def served(given, endpoint, request):
-    """What the server makes of a request, by its own way to a plan: the body, the notes, or the refusal."""
+def serve(given, endpoint, request):
+    """Return the server's translation of a request, by its own way to a plan: body and notes, or the refusal."""
     chosen, names = settings_of(given)
     limits = request_limits(chosen)
     prefix = upstream_settings(chosen).models
@@ -112,7 +112,7 @@ def served(given, endpoint, request):
 
 
 def verdict(function):
-    """What it returns, or the error as the client reads it."""
+    """Return the function's result, or the error as the client reads it."""
     try:
         return function()
     except (Rejected, StrictLoss, Malformed) as error:
@@ -121,7 +121,7 @@ def verdict(function):
 
 def test_the_dry_run_gives_the_served_calls_verdict_body_and_notes():
     for id_, given, endpoint, request in REQUESTS:
-        expected = verdict(lambda row=(given, endpoint, request): served(*row))
+        expected = verdict(lambda row=(given, endpoint, request): serve(*row))
         told = verdict(lambda row=(given, endpoint, request): dry_run(*row[:2]).whole(orjson.dumps(row[2])))
         if isinstance(told, dict):
             body, notes = expected
@@ -140,7 +140,7 @@ def test_the_dry_run_gives_the_served_calls_verdict_for_recorded_requests():
     run, differing = dry_run({}), []
     for id_, request in recorded_requests():
         endpoint = endpoint_of(request)
-        expected = verdict(lambda endpoint=endpoint, request=request: served({}, endpoint, request))
+        expected = verdict(lambda endpoint=endpoint, request=request: serve({}, endpoint, request))
         told = verdict(lambda request=request: run.whole(orjson.dumps(request)))
         same = told == expected if not isinstance(told, dict) else orjson.loads(encode(told["body"])) == expected[0]
         if not same:

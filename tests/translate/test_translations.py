@@ -43,7 +43,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, int]] = {
 }
 
 
-def translated(path, body, **row):
+def translate(path, body, **row):
     endpoint = endpoints(None)[path]
     served = ServedModel("m", ModelCapabilities(pattern="*", source="", date="", **row), "", "m")
     request, unknown = endpoint.decode(json.dumps({"model": "m", **body}).encode())
@@ -53,7 +53,7 @@ def translated(path, body, **row):
 @pytest.mark.parametrize("path", REQUESTS)
 def test_each_endpoint_has_bodies_a_method_and_a_ledger(path):
     body, row, method, calls = REQUESTS[path]
-    made = translated(path, body, **row)
+    made = translate(path, body, **row)
     assert (made.method, len(made.bodies)) == (method, calls)
     assert all(json.loads(encode(one)) for one in made.bodies)
     assert {"user-not-sent", "unknown-field"} & {note.code for note in made.notes}
@@ -64,13 +64,13 @@ def test_the_list_is_whole():
 
 
 def test_contents_are_rated_one_by_one_where_nothing_decides():
-    made = translated("/v1/moderations", {"input": ["a", "b"]})
+    made = translate("/v1/moderations", {"input": ["a", "b"]})
     assert (made.method, len(made.bodies)) == ("generateContent", 2)
 
 
 def test_a_refusal_names_the_clients_field():
     with pytest.raises(Rejected) as refused:
-        translated("/v1/completions", {"prompt": "a", "temperature": 9})
+        translate("/v1/completions", {"prompt": "a", "temperature": 9})
     assert refused.value.note.path == "temperature"
 
 
@@ -127,5 +127,5 @@ def test_the_endpoint_of_a_url_is_told_by_its_end():
 
 
 def test_several_choices_of_several_prompts_are_as_many_calls():
-    made = translated("/v1/completions", {"prompt": ["a", "b"], "max_tokens": 9, "n": 3}, candidates=False)
+    made = translate("/v1/completions", {"prompt": ["a", "b"], "max_tokens": 9, "n": 3}, candidates=False)
     assert (len(made.bodies), made.calls) == (2, 6)

@@ -18,12 +18,12 @@ def page(*names, token=""):
     return answer(json.dumps({"operations": jobs, "nextPageToken": token}).encode())
 
 
-def refused(status):
+def refuse(status):
     return answer(b'{"error":{"code":%d,"message":"no","status":"X"}}' % status, status=f"{status} X")
 
 
 async def asking(script, ask):
-    """What a call returns, and the request lines."""
+    """Return a call's result, and the request lines."""
     answers, lines = list(script), []
 
     async def say(exchange):
@@ -55,13 +55,13 @@ async def test_no_jobs_at_all_is_none():
 
 @pytest.mark.parametrize("status", [400, 404, 409])
 async def test_cancelling_what_has_ended_is_no_error(status):
-    _, lines = await asking([refused(status)], lambda jobs: jobs.cancel("batches/a", Caller()))
+    _, lines = await asking([refuse(status)], lambda jobs: jobs.cancel("batches/a", Caller()))
     assert lines == ["POST /v1beta/batches/a:cancel HTTP/1.1"]
 
 
 async def test_cancelling_that_fails_is_one():
     with pytest.raises(UpstreamError):
-        await asking([refused(503)], lambda jobs: jobs.cancel("batches/a", Caller()))
+        await asking([refuse(503)], lambda jobs: jobs.cancel("batches/a", Caller()))
 
 
 async def test_answers_are_read_piece_by_piece():

@@ -93,7 +93,7 @@ def texts(replies):
     return [part.text for reply in replies for part in reply.response.candidates[0].content.parts]
 
 
-async def streamed(client, **options):
+async def ask_stream(client, **options):
     async with aclosing(await client.stream("m", ASKED, ANYONE, **options)) as events:
         return [reply async for reply in replies_of(events)]
 
@@ -124,7 +124,7 @@ async def test_generate_sends_gemini_what_it_documents():
 async def test_stream_gives_each_event():
     body = sse(event("a"), event("b"))
     client, transport = upstream(Answer(body[:20], body[20:], sse(event("c")) + b"data: [DONE]\n\n"))
-    assert texts(await streamed(client)) == ["a", "b", "c"]
+    assert texts(await ask_stream(client)) == ["a", "b", "c"]
     assert transport.requests[0].url == "http://gemini.test/v1beta/models/m:streamGenerateContent?alt=sse"
     assert transport.requests[0].headers["accept-encoding"] == "identity"
     assert transport.answers[0].closed == 1
@@ -137,18 +137,18 @@ async def test_stream_gives_each_event():
 )
 async def test_stream_reads_what_the_end_completes(body):
     client, _ = upstream(Answer(body))
-    assert texts(await streamed(client)) == ["a"]
+    assert texts(await ask_stream(client)) == ["a"]
 
 
 async def test_unknown_fields_are_handed_on():
     client, _ = upstream(Answer(event("a", novelty={"x": 1})), Answer(sse(event("a", novelty=2))))
     assert bytes((await client.generate("m", ASKED, ANYONE)).unknown["novelty"]) == b'{"x": 1}'
-    assert bytes((await streamed(client))[0].unknown["novelty"]) == b"2"
+    assert bytes((await ask_stream(client))[0].unknown["novelty"]) == b"2"
 
 
 async def test_a_relay_without_streaming_gives_its_whole_answer_as_one_event():
     client, transport = upstream(Answer(event("Hello")), streaming=False)
-    assert texts(await streamed(client)) == ["Hello"]
+    assert texts(await ask_stream(client)) == ["Hello"]
     assert transport.requests[0].url.endswith(":generateContent")
 
 
@@ -255,7 +255,7 @@ async def test_a_200_that_is_no_answer_is_a_protocol_error(name):
     with pytest.raises(UpstreamProtocolError):
         await client.generate("m", ASKED, ANYONE)
     with pytest.raises(UpstreamProtocolError):
-        await streamed(client)
+        await ask_stream(client)
     assert [one.closed for one in transport.answers] == [1, 1]
 
 
@@ -268,7 +268,7 @@ async def test_an_error_inside_a_200_is_that_error(wrap):
     assert caught.value.status == 400
     for _ in range(2):
         with pytest.raises(UpstreamError, match="no") as caught:
-            await streamed(client)
+            await ask_stream(client)
         assert (caught.value.status, caught.value.code) == (400, None)
 
 
@@ -323,20 +323,20 @@ async def test_done_ends_what_has_no_finish_reason_where_the_operator_says_so(ev
     body = [sse(*events)] if pieces == "together" else [sse(one) for one in events]
     for done_ends in (True, False):
         client, _ = upstream(Answer(*body), done_ends=done_ends)
-        seen = ends_of(await streamed(client))
+        seen = ends_of(await ask_stream(client))
         assert seen == (ends if done_ends else [one for one in ends if one[1] != UNTOLD])
 
 
 async def test_an_error_as_the_first_event_is_repeated():
     client, transport = upstream(Answer(sse(error_body(503))), Answer(sse(event("a"))))
-    assert texts(await streamed(client)) == ["a"]
+    assert texts(await ask_stream(client)) == ["a"]
     assert [one.closed for one in transport.answers] == [1, 1]
 
 
 async def test_a_stream_without_events_is_a_protocol_error():
     client, transport = upstream(Answer(b"<html>\n"))
     with pytest.raises(UpstreamProtocolError, match="without any event"):
-        await streamed(client)
+        await ask_stream(client)
     assert transport.answers[0].closed == 1
 
 
@@ -352,7 +352,7 @@ async def test_an_event_too_large_is_cut_off():
     large = Answer(b"data: ", *[b" " * 100] * 10)
     client, _ = upstream(large, max_event_bytes=250)
     with pytest.raises(UpstreamProtocolError, match="larger than 250 bytes"):
-        await streamed(client)
+        await ask_stream(client)
     assert (large.reads, large.closed) == (4, 1)
 
 
@@ -370,7 +370,7 @@ async def test_a_429_moves_to_the_next_key_which_stays_first(told):
     transport = Canned(first, *(Answer(sse(event("a"))) for _ in range(3)))
     client = Upstream(UpstreamSettings(url="http://gemini.test", keys=("one", "two")), transport)
     for _ in range(3):
-        assert texts(await streamed(client)) == ["a"]
+        assert texts(await ask_stream(client)) == ["a"]
     assert [request.headers["x-goog-api-key"] for request in transport.requests] == ["one", "two", "two", "two"]
 
 
@@ -485,7 +485,7 @@ async def test_a_stream_read_to_its_end_keeps_the_connection(live, chaos):
 
     chaos.script = script
     for _ in range(3):
-        assert texts(await streamed(live)) == ["a", "b"]
+        assert texts(await ask_stream(live)) == ["a", "b"]
     assert chaos.connections == 1
 
 
@@ -500,7 +500,7 @@ async def test_every_byte_may_come_alone(live, chaos):
         await exchange.send(b"0\r\n\r\n")
 
     chaos.script = script
-    assert texts(await streamed(live)) == ["é😀\u2028x\u0085y"]
+    assert texts(await ask_stream(live)) == ["é😀\u2028x\u0085y"]
 
 
 @pytest.mark.faults

@@ -20,11 +20,11 @@ DONE = answer(b'{"file":' + FILE % b"ACTIVE" + b"}", x_goog_upload_status="final
 MORE = answer(b"", x_goog_upload_status="active")
 
 
-def found(state=b"ACTIVE", extra=b""):
+def file_answer(state=b"ACTIVE", extra=b""):
     return answer(FILE.replace(b"}", extra + b"}") % state)
 
 
-def received(size, status=b"active", body=b""):
+def request_lines(size, status=b"active", body=b""):
     return answer(body, x_goog_upload_status=status.decode(), x_goog_upload_size_received=str(size))
 
 
@@ -69,12 +69,12 @@ async def test_bytes_go_in_chunks_to_the_address_that_google_names_on_this_upstr
 
 
 async def test_a_file_that_is_there_is_not_uploaded_again(monkeypatch):
-    _, asked = await upload([found()], monkeypatch)
+    _, asked = await upload([file_answer()], monkeypatch)
     assert asked == []
 
 
 async def test_a_name_that_another_process_has_taken_is_waited_for(monkeypatch):
-    made, asked = await upload([GONE, TAKEN, GONE, found()], monkeypatch)
+    made, asked = await upload([GONE, TAKEN, GONE, file_answer()], monkeypatch)
     assert (made.state, asked) == ("ACTIVE", [START])
 
 
@@ -82,14 +82,14 @@ async def test_a_name_that_another_process_has_taken_is_waited_for(monkeypatch):
     ("script", "sent"),
     [
         # Nothing of the chunk arrived.
-        ([MORE, BROKEN, received(4), MORE, DONE], [PIECES[0], PIECES[1], QUERY, PIECES[1], PIECES[2]]),
+        ([MORE, BROKEN, request_lines(4), MORE, DONE], [PIECES[0], PIECES[1], QUERY, PIECES[1], PIECES[2]]),
         # All of it did, and only the answer was lost.
-        ([MORE, BROKEN, received(8), DONE], [PIECES[0], PIECES[1], QUERY, PIECES[2]]),
+        ([MORE, BROKEN, request_lines(8), DONE], [PIECES[0], PIECES[1], QUERY, PIECES[2]]),
         # A part of it did.
-        ([MORE, BROKEN, received(6), DONE],
+        ([MORE, BROKEN, request_lines(6), DONE],
          [PIECES[0], PIECES[1], QUERY, ("upload, finalize", "6", b"6789")]),
         # The last one did.
-        ([MORE, MORE, BROKEN, received(10, b"final", b'{"file":' + FILE % b"ACTIVE" + b"}")], [*PIECES, QUERY]),
+        ([MORE, MORE, BROKEN, request_lines(10, b"final", b'{"file":' + FILE % b"ACTIVE" + b"}")], [*PIECES, QUERY]),
         # Where it is not told, the chunk is sent again.
         ([BROKEN, answer(b""), MORE, MORE, DONE], [PIECES[0], QUERY, *PIECES]),
     ],
@@ -108,7 +108,7 @@ async def test_what_is_refused_is_not_sent_again(monkeypatch):
 
 async def test_an_upload_that_breaks_again_and_again_ends(monkeypatch):
     with pytest.raises(UpstreamError):
-        await upload([GONE, STARTED, *[BROKEN, received(0)] * 3, BROKEN], monkeypatch)
+        await upload([GONE, STARTED, *[BROKEN, request_lines(0)] * 3, BROKEN], monkeypatch)
 
 
 async def test_an_address_that_is_missing_is_an_error(monkeypatch):
@@ -117,17 +117,17 @@ async def test_an_address_that_is_missing_is_an_error(monkeypatch):
 
 
 async def test_a_film_is_waited_for_until_it_is_processed(monkeypatch):
-    made, _ = await upload([found(b"PROCESSING"), found(b"PROCESSING"), found()], monkeypatch)
+    made, _ = await upload([file_answer(b"PROCESSING"), file_answer(b"PROCESSING"), file_answer()], monkeypatch)
     assert made.state == "ACTIVE"
 
 
 @pytest.mark.parametrize(
     ("script", "text"),
     [
-        ([found(b"FAILED", b',"error":{"message":"no film"}')], "no film"),
-        ([found(b"FAILED")], "cannot process"),
-        ([found(b"PROCESSING"), GONE], "did not finish"),
-        ([found(b"PROCESSING"), found(b"PROCESSING"), found(b"PROCESSING")], "did not finish"),
+        ([file_answer(b"FAILED", b',"error":{"message":"no film"}')], "no film"),
+        ([file_answer(b"FAILED")], "cannot process"),
+        ([file_answer(b"PROCESSING"), GONE], "did not finish"),
+        ([file_answer(b"PROCESSING"), file_answer(b"PROCESSING"), file_answer(b"PROCESSING")], "did not finish"),
     ],
 )
 async def test_a_file_that_cannot_be_processed_is_an_error(monkeypatch, script, text):

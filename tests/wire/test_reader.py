@@ -58,7 +58,7 @@ MODEL, USER = {"model": "m"}, {"role": "user"}
 
 
 def outcome(read_body, body, type_):
-    """What came of a body: the request and its unknown fields, or the error's kind, path and words."""
+    """Return a body's request and its unknown fields, or the error's kind, path and words."""
     try:
         value, unknown = read_body(body, type_)
     except (msgspec.ValidationError, LimitExceeded) as error:

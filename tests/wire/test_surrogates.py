@@ -15,7 +15,7 @@ from adapter.wire.surrogates import MAX_ESCAPES, REPLACED, repair
 UNITS = st.lists(st.sampled_from(["a", "\\", '"', "\n", "\ud83d", "\ude00", "\U0001f600", "u", "d83d"]), max_size=8)
 
 
-def expected(text):
+def replace_halves(text):
     """The text with each lone half replaced, pairs of halves being one character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -24,7 +24,7 @@ def expected(text):
 def test_each_lone_half_and_nothing_else_is_replaced(first, second):
     texts = ["".join(first), "".join(second)]
     body, found = repair(json.dumps({"a": [texts[0], {"b": texts[1]}]}).encode())
-    wanted = [expected(text) for text in texts]
+    wanted = [replace_halves(text) for text in texts]
     assert json.loads(body) == {"a": [wanted[0], {"b": wanted[1]}]}
     pairs = zip(["a[0]", "a[1].b"], texts, wanted, strict=True)
     assert list(found) == [path for path, text, one in pairs if one.count("\ufffd") != text.count("\ufffd")]

@@ -56,7 +56,7 @@ async def parallel_calls(kind: type[Any]) -> None:
 
 
 async def sessions(kind: type[Any]) -> None:
-    """What was said before goes along: by the id of the response before, or as messages."""
+    """A second turn sees the first one: by the id of its response, or as messages."""
     weatherman = agent(kind, tools=[get_weather])
     session = weatherman.create_session()
     calls.clear()

@@ -1,4 +1,4 @@
-"""Everything by keyboard: j and k, arrows, enter, the slash, tabs, marks, the line between the panes."""
+"""The page works by keyboard alone: j and k, arrows, enter, the slash, tabs, marks, the line between the panes."""
 
 from driving import Live, expect, line, pane, verdict
 

@@ -1,4 +1,4 @@
-"""What the checks of the page share: requests to look at, and a page that reports every fault of its own."""
+"""Helpers of the page's checks: requests to look at, and a page that reports every fault of its own."""
 
 import json
 import threading
@@ -129,7 +129,7 @@ def pane(page: Page, name: str) -> Any:
 
 
 def panel(page: Page) -> Any:
-    """What the chosen tab shows."""
+    """The text of the chosen tab."""
     return page.locator("[role=tabpanel]").locator("visible=true")
 
 

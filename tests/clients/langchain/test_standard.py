@@ -18,7 +18,7 @@ PARAMETERS = {"model": "gemini-3.5-flash", "base_url": URL, "api_key": "unused",
 class TestUnit(ChatModelUnitTests):
     @pytest.mark.xfail(run=False, reason="compares with a snapshot in LangChain's repository")
     def test_serdes(self, model, snapshot):
-        """See the reason."""
+        """Is expected to fail; the decorator has the reason."""
 
     @property
     def chat_model_class(self):
@@ -73,8 +73,8 @@ class TestIntegration(ChatModelIntegrationTests):
 
     @pytest.mark.xfail(run=False, reason="fetches a picture from the internet")
     def test_image_inputs(self, model):
-        """See the reason."""
+        """Is expected to fail; the decorator has the reason."""
 
     @pytest.mark.xfail(run=False, reason="fetches a picture from the internet; conformance has pictures in results")
     def test_image_tool_message(self, model):
-        """See the reason."""
+        """Is expected to fail; the decorator has the reason."""

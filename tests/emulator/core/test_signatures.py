@@ -9,7 +9,20 @@ from adapter.emulator import EmulatorSettings
 from adapter.emulator.core.models import models
 from adapter.emulator.core.signatures import DUMMIES
 from adapter.emulator.service import generate
-from tests.emulator.asking import MODEL, WEATHER, ask, call, calls, message, parts, request, result, said, stream, user
+from tests.emulator.asking import (
+    MODEL,
+    WEATHER,
+    ask,
+    call,
+    calls,
+    message,
+    model_content,
+    parts,
+    request,
+    result,
+    stream,
+    user,
+)
 
 ASKED = "What is the weather in Paris, 2 at once?"
 
@@ -94,39 +107,39 @@ def test_changed_arguments_corrupt_the_signature_but_their_order_does_not() -> N
 @pytest.mark.parametrize("dummy", DUMMIES)
 @pytest.mark.parametrize("encode", [str, lambda text: base64.b64encode(text.encode()).decode()])
 def test_the_documented_dummies_are_accepted_and_counted(dummy: str, encode: Any) -> None:
-    body = request("hi", said(call(signature=encode(dummy)), call()), user(result(), result()))
+    body = request("hi", model_content(call(signature=encode(dummy)), call()), user(result(), result()))
     assert generate(body, models()[MODEL], EmulatorSettings()).signatures.sentinels == 1
 
 
 def test_earlier_turns_need_no_signatures() -> None:
-    assert ask(request("hi", said(call()), user(result()), said("sunny"), "thanks"))
+    assert ask(request("hi", model_content(call()), user(result()), model_content("sunny"), "thanks"))
 
 
 def test_each_step_of_the_current_turn_needs_its_own() -> None:
     dummy = DUMMIES[0]
-    steps = [said(call(signature=dummy)), user(result()), said(call()), user(result())]
+    steps = [model_content(call(signature=dummy)), user(result()), model_content(call()), user(result())]
     assert "position 4" in message(request("hi", *steps))
-    steps[2] = said(call(signature=dummy))
+    steps[2] = model_content(call(signature=dummy))
     assert ask(request("hi", *steps))
 
 
 def test_calls_torn_apart_are_steps_without_signatures() -> None:
     dummy = DUMMIES[0]
-    torn = [said(call(signature=dummy)), user(result()), said(call()), user(result())]
+    torn = [model_content(call(signature=dummy)), user(result()), model_content(call()), user(result())]
     assert "missing a thought_signature" in message(request("hi", *torn))
 
 
 def test_minimal_thinking_needs_signatures_too() -> None:
     body = request(
-        "hi", said(call()), user(result()), generationConfig={"thinkingConfig": {"thinkingLevel": "MINIMAL"}}
+        "hi", model_content(call()), user(result()), generationConfig={"thinkingConfig": {"thinkingLevel": "MINIMAL"}}
     )
     assert "missing a thought_signature" in message(body)
 
 
 @pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-2.0-flash"])
 def test_earlier_models_check_nothing(model: str) -> None:
-    assert ask(request("hi", said(call(signature="Z2FyYmFnZQ==")), user(result())), model)
-    assert ask(request("hi", said(call()), user(result())), model)
+    assert ask(request("hi", model_content(call(signature="Z2FyYmFnZQ==")), user(result())), model)
+    assert ask(request("hi", model_content(call()), user(result())), model)
 
 
 def test_2_5_signs_with_tools_or_thinking_only() -> None:
@@ -141,23 +154,23 @@ def test_a_text_is_signed_and_may_come_back_in_one_piece_or_with_the_signature_b
     body = request("tell me something")
     whole = parts(ask(body))[-1]
     assert whole["thoughtSignature"]
-    assert ask(request("tell me something", said(whole), "and?"))
+    assert ask(request("tell me something", model_content(whole), "and?"))
     streamed = [part for chunk in stream(body) for part in parts(chunk)]
     assert streamed[-1] == {"text": "", "thoughtSignature": whole["thoughtSignature"]}
-    assert ask(request("tell me something", said(*streamed), "and?"))
+    assert ask(request("tell me something", model_content(*streamed), "and?"))
 
 
 def test_a_texts_signature_is_optional_but_does_not_fit_another_text() -> None:
     signed = parts(ask(request("tell me something")))[-1]
-    assert ask(request("tell me something", said(signed["text"]), "and?"))
-    assert message(request("hi", said(signed | {"text": "other"}), "and?")) == "Corrupted thought signature."
+    assert ask(request("tell me something", model_content(signed["text"]), "and?"))
+    assert message(request("hi", model_content(signed | {"text": "other"}), "and?")) == "Corrupted thought signature."
 
 
 def test_foreign_signatures_are_taken_when_told_so_but_missing_ones_are_not() -> None:
-    foreign = request("hi", said(call(signature="Zm9yZWlnbg==")), user(result()))
+    foreign = request("hi", model_content(call(signature="Zm9yZWlnbg==")), user(result()))
     assert message(foreign) == "Thought signature is not valid"
     assert ask(foreign, verify_signatures=False)
-    assert "missing" in message(request("hi", said(call()), user(result())), verify_signatures=False)
+    assert "missing" in message(request("hi", model_content(call()), user(result())), verify_signatures=False)
 
 
 def test_a_picture_is_signed_for_itself() -> None:

@@ -1,4 +1,4 @@
-"""What the emulator answers: the rules of the package's docstring, and the shape of the real server's answers."""
+"""The emulator's answers: the rules of the package's docstring, and the shape of the real server's answers."""
 
 import base64
 import io
@@ -14,7 +14,20 @@ from jsonschema import Draft202012Validator
 
 from adapter.emulator.generation.media import picture
 from adapter.emulator.http.wire_form import pretty
-from tests.emulator.asking import CLOCK, MODEL, WEATHER, ask, call, calls, parts, request, result, said, text, user
+from tests.emulator.asking import (
+    CLOCK,
+    MODEL,
+    WEATHER,
+    ask,
+    call,
+    calls,
+    model_content,
+    parts,
+    request,
+    result,
+    text,
+    user,
+)
 
 DUMMY = "skip_thought_signature_validator"
 TEXT_MODELS = [MODEL, "gemini-2.5-flash", "gemini-2.0-flash"]
@@ -26,7 +39,7 @@ def calling(mode: str, *allowed: str) -> dict[str, Any]:
 
 def test_an_answer_repeats_the_text_and_counts_the_turns() -> None:
     assert text(ask(request("hello"))) == 'You said: "hello". This is turn 1 of our conversation.'
-    assert "turn 2" in text(ask(request("hello", said("hi"), "more")))
+    assert "turn 2" in text(ask(request("hello", model_content("hi"), "more")))
 
 
 def test_the_system_instruction_is_quoted() -> None:
@@ -79,10 +92,10 @@ def test_auto_calls_by_a_word_of_the_description() -> None:
 def test_auto_calls_by_a_word_of_the_name_once_for_each_user_text(name: str, asked: str) -> None:
     functions = [{"name": "look_up_train", "description": "weather and reports"}, {"name": name}]
     assert [one["name"] for one in calls(ask(request(asked, functions=functions)))] == [name]
-    turn = (said(call(name, signature=DUMMY)), user(result(name)))
+    turn = (model_content(call(name, signature=DUMMY)), user(result(name)))
     after = request(asked, *turn, functions=functions)
     assert (calls(ask(after)), text(ask(after)).startswith(f"{name} returned")) == ([], True)
-    again = request(asked, *turn, said("Sunny."), f"And now: {asked}", functions=functions)
+    again = request(asked, *turn, model_content("Sunny."), f"And now: {asked}", functions=functions)
     assert [one["name"] for one in calls(ask(again))] == [name]
 
 
@@ -112,7 +125,7 @@ def test_part_of_a_name_is_not_the_name() -> None:
 def test_any_always_calls_even_after_results() -> None:
     config = calling("ANY")
     assert calls(ask(request("hello", functions=[WEATHER, CLOCK], toolConfig=config)))[0]["name"] == "get_weather"
-    after = request("hello", said(call(signature=DUMMY)), user(result()), functions=[CLOCK], toolConfig=config)
+    after = request("hello", model_content(call(signature=DUMMY)), user(result()), functions=[CLOCK], toolConfig=config)
     assert calls(ask(after))[0]["name"] == "get_time"
 
 
@@ -186,7 +199,7 @@ def test_an_answer_quotes_every_result() -> None:
     responses = [{"output": "21 °C"}, {"a": [1, "x"]}, {"error": "no such place"}]
     body = request(
         "go",
-        said(call(signature=DUMMY), call(), call("other")),
+        model_content(call(signature=DUMMY), call(), call("other")),
         user(*(result(response=response) for response in responses[:2]), result("other", response=responses[2])),
         functions=[WEATHER],
     )
@@ -196,7 +209,7 @@ def test_an_answer_quotes_every_result() -> None:
 
 
 def test_results_that_came_before_a_new_text_are_quoted_too() -> None:
-    body = request("go", said(call(signature=DUMMY)), user(result()), "and?", functions=[WEATHER])
+    body = request("go", model_content(call(signature=DUMMY)), user(result()), "and?", functions=[WEATHER])
     assert "sunny" in text(ask(body))
 
 
@@ -365,7 +378,7 @@ def test_a_picture_model_asked_for_text_writes() -> None:
 
 
 def sound(model: str, **config: Any) -> tuple[str, bytes]:
-    """What a speech model says: its type and its bytes."""
+    """The media type and the bytes of a speech model's answer."""
     blob = parts(ask(request("hello there", **({"generationConfig": config} if config else {})), model))[0][
         "inlineData"
     ]

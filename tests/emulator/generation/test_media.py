@@ -47,8 +47,8 @@ def test_pictures_come_in_the_sizes_that_a_model_has() -> None:
             drawn(model, **config)
 
 
-def heard(text: str, mime: str = WAV_TYPE, **config: Any) -> dict[str, Any]:
-    """What the model for transcriptions hears of a text that was spoken."""
+def transcribe(text: str, mime: str = WAV_TYPE, **config: Any) -> dict[str, Any]:
+    """The transcript of a text that was spoken."""
     data = wav(speech(text)) if mime == WAV_TYPE else speech(text)
     blob = {"inlineData": {"mimeType": mime, "data": base64.b64encode(data).decode()}}
     body = {"contents": [{"role": "user", "parts": [blob]}], "generationConfig": {"audioTranscriptionConfig": config}}
@@ -58,11 +58,11 @@ def heard(text: str, mime: str = WAV_TYPE, **config: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("text", ["Hello there, größer world.", "x" * 3_000])
 def test_what_was_spoken_is_heard_again(text: str) -> None:
-    assert heard(text) == heard(text, "audio/L16;codec=pcm;rate=24000") == {"text": text}
+    assert transcribe(text) == transcribe(text, "audio/L16;codec=pcm;rate=24000") == {"text": text}
 
 
 def test_words_have_times_and_speakers_only_where_they_are_asked_for() -> None:
-    found = heard("two words", wordTimestamp=True, diarization=True, languageCodes=["en-GB"])
+    found = transcribe("two words", wordTimestamp=True, diarization=True, languageCodes=["en-GB"])
     assert found == {
         "text": "two words",
         "languageCode": "en-GB",

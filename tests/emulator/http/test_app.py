@@ -9,7 +9,7 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.core.models import models
-from tests.emulator.asking import MODEL, call, request, result, said, user
+from tests.emulator.asking import MODEL, call, model_content, request, result, user
 from tests.emulator.serving import serve
 
 KEY = {"x-goog-api-key": "any"}
@@ -179,7 +179,7 @@ def test_tokens_are_counted_for_contents_or_for_a_whole_request(live: str) -> No
 
 def test_requests_and_signatures_are_counted_and_kept(slow: str) -> None:
     dummy = call(signature="skip_thought_signature_validator")
-    post(slow, request("hi", said(dummy), user(result())))
+    post(slow, request("hi", model_content(dummy), user(result())))
     post(slow, {"contents": []})
     stats = httpx.get(f"{slow}/emulator/stats").json()
     assert (stats["requests"], stats["rejected"], stats["sentinels"]) == (2, 1, 1)

@@ -14,7 +14,7 @@ from adapter.emulator import EmulatorSettings
 from tests.emulator.asking import MODEL
 from tests.emulator.serving import serve
 from tests.support.guards import wait_until
-from tests.support.scripted import emulated
+from tests.support.scripted import run_emulator
 
 EMBEDDING = "gemini-embedding-001"
 KEY = {"x-goog-api-key": "k"}
@@ -27,7 +27,7 @@ def client():
         yield genai.Client(api_key="any", http_options=types.HttpOptions(base_url=url))
 
 
-def ended(client, job):
+def wait_for_end(client, job):
     wait_until(lambda: client.batches.get(name=job.name).done, "the batch ends")
     return client.batches.get(name=job.name)
 
@@ -50,7 +50,7 @@ def test_googles_client_runs_rows_of_a_file_and_downloads_their_answers(client):
     source = upload(client, rows)
     job = client.batches.create(model=MODEL, src=source.name, config={"display_name": "mine"})
     assert (job.state.name, job.display_name) == ("JOB_STATE_PENDING", "mine")
-    done = ended(client, job)
+    done = wait_for_end(client, job)
     assert done.state.name == "JOB_STATE_SUCCEEDED"
     first, second, third = output(client, done)
     assert (first["key"], "one" in json.dumps(first["response"])) == ("a", True)
@@ -63,7 +63,7 @@ def test_googles_client_runs_rows_of_a_file_and_downloads_their_answers(client):
 
 def test_googles_client_runs_rows_of_the_request(client):
     rows = [{"contents": [{"parts": [{"text": text}], "role": "user"}], "metadata": {"key": text}} for text in "xy"]
-    done = ended(client, client.batches.create(model=MODEL, src=rows, config={"display_name": "inline"}))
+    done = wait_for_end(client, client.batches.create(model=MODEL, src=rows, config={"display_name": "inline"}))
     answers = done.dest.inlined_responses
     assert [one.metadata for one in answers] == [{"key": "x"}, {"key": "y"}]
     assert all(one.response.text for one in answers)
@@ -74,7 +74,9 @@ def test_googles_client_embeds_rows_of_a_file(client):
     request = {"content": {"parts": [{"text": "a"}]}, "output_dimensionality": 8}
     rows = [{"key": str(number), "request": request} for number in (1, 2)]
     source = {"file_name": upload(client, rows).name}
-    done = ended(client, client.batches.create_embeddings(model=EMBEDDING, src=source, config={"display_name": "e"}))
+    done = wait_for_end(
+        client, client.batches.create_embeddings(model=EMBEDDING, src=source, config={"display_name": "e"})
+    )
     assert [len(one["response"]["embedding"]["values"]) for one in output(client, done)] == [8, 8]
 
 
@@ -85,7 +87,7 @@ def test_rows_in_openais_shape_are_answered_in_it_with_usage_in_camel_case(clien
         {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {}},
     ]
     source = upload(client, rows)
-    done = ended(client, client.batches.create(model=MODEL, src=source.name, config={"display_name": "o"}))
+    done = wait_for_end(client, client.batches.create(model=MODEL, src=source.name, config={"display_name": "o"}))
     good, bad = output(client, done)
     assert (good["custom_id"], good["response"]["status_code"]) == ("a", 200)
     assert "hello" in good["response"]["body"]["choices"][0]["message"]["content"]
@@ -106,7 +108,7 @@ async def waiting(**settings):
     """A client, a job that waits for the clock, and the clock."""
     clock = Clock()
     given = EmulatorSettings(clock=clock, **{"batch_delay": 1_000.0, **settings})
-    async with emulated(given) as gemini, httpx2.AsyncClient(base_url=gemini.url, headers=KEY) as client:
+    async with run_emulator(given) as gemini, httpx2.AsyncClient(base_url=gemini.url, headers=KEY) as client:
         requests = {"requests": {"requests": [{"request": row("a", "a")["request"]}] * 3}}
         body = {"batch": {"displayName": "d", "inputConfig": requests}}
         begun = await client.post(f"/v1beta/models/{MODEL}:batchGenerateContent", json=body)
@@ -169,7 +171,10 @@ async def test_a_job_is_its_keys_alone():
     ],
 )
 async def test_a_job_that_cannot_be_is_refused(batch, status):
-    async with emulated(EmulatorSettings()) as gemini, httpx2.AsyncClient(base_url=gemini.url, headers=KEY) as client:
+    async with (
+        run_emulator(EmulatorSettings()) as gemini,
+        httpx2.AsyncClient(base_url=gemini.url, headers=KEY) as client,
+    ):
         for method in ("batchGenerateContent", "asyncBatchEmbedContent"):
             model = MODEL if method == "batchGenerateContent" else EMBEDDING
             got = await client.post(f"/v1beta/models/{model}:{method}", json={"batch": batch})
@@ -180,11 +185,11 @@ async def test_a_job_that_cannot_be_is_refused(batch, status):
 
 def test_a_file_that_is_no_list_of_rows_fails_the_job(client):
     source = upload(client, ["[1]"])
-    done = ended(client, client.batches.create(model=MODEL, src=source.name, config={"display_name": "x"}))
+    done = wait_for_end(client, client.batches.create(model=MODEL, src=source.name, config={"display_name": "x"}))
     assert done.state.name == "JOB_STATE_FAILED"
 
 
 def test_a_models_fault_is_the_answer_of_each_row(client):
     source = upload(client, [row("a", "a")])
     job = client.batches.create(model=f"{MODEL}+fault-503", src=source.name, config={"display_name": "x"})
-    assert output(client, ended(client, job))[0]["error"]["code"] == 503
+    assert output(client, wait_for_end(client, job))[0]["error"]["code"] == 503

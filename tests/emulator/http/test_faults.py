@@ -36,7 +36,7 @@ def receive(url: str, into: bytearray) -> None:
             into += piece
 
 
-def said(found: list[dict[str, Any]]) -> str:
+def text_of(found: list[dict[str, Any]]) -> str:
     candidates = [candidate for chunk in found for candidate in chunk.get("candidates", [])]
     return "".join(
         part.get("text", "") for candidate in candidates for part in candidate.get("content", {}).get("parts", [])
@@ -78,7 +78,7 @@ def test_a_finish_reason_comes_alone_or_after_half_of_the_text(live: str, reason
     found = events(stream(live, name))
     assert found[-1]["candidates"][0]["finishReason"] == reason
     assert "content" not in found[-1]["candidates"][0]
-    assert 0 < len(said(found)) < len(said(events(stream(live, "late-usage"))))
+    assert 0 < len(text_of(found)) < len(text_of(events(stream(live, "late-usage"))))
 
 
 @pytest.mark.parametrize("answering", [ask, stream])
@@ -98,7 +98,7 @@ def test_the_parts_of_an_answer_are_the_whole_and_count_their_own_tokens(
         parts += found
         spent += found[-1]["usageMetadata"].get("candidatesTokenCount", 0)
     once = ask(live, "late-usage").json()
-    assert said(parts) == said([once])
+    assert text_of(parts) == text_of([once])
     assert spent == once["usageMetadata"]["candidatesTokenCount"]
 
 
@@ -118,13 +118,13 @@ def test_a_stuck_answer_gives_the_same_token_again(live: str) -> None:
     first = ask(live, "continuation-stuck").json()["candidates"][0]
     second = ask(live, "continuation-stuck", ASK | {"continuationToken": first["continuationToken"]}).json()
     assert second["candidates"][0]["continuationToken"] == first["continuationToken"]
-    assert said([second]) not in ("", said([{"candidates": [first]}]))
+    assert text_of([second]) not in ("", text_of([{"candidates": [first]}]))
 
 
 @pytest.mark.parametrize("answering", [ask, stream])
 def test_a_leaked_thought_stands_before_the_text_and_not_before_calls(live: str, answering: Any) -> None:
     found = answering(live, "leaked-thought")
-    assert said(events(found) if answering is stream else [found.json()]).startswith("THOUGHT: What")
+    assert text_of(events(found) if answering is stream else [found.json()]).startswith("THOUGHT: What")
     calls = request("what is the weather?") | {"tools": [{"functionDeclarations": [WEATHER]}]}
     found = answering(live, "leaked-thought", calls)
     assert "THOUGHT" not in found.text
@@ -217,7 +217,7 @@ def test_a_connection_may_be_lost(live: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["bytes", "split-utf8", "split-crlf", "one-write", "comments"])
 def test_splits_do_not_change_what_is_said(live: str, name: str) -> None:
-    assert said(events(stream(live, name))) == said(events(stream(live, "late-usage")))
+    assert text_of(events(stream(live, name))) == text_of(events(stream(live, "late-usage")))
     assert (": still here" in stream(live, name).text) is (name == "comments")
 
 

@@ -13,7 +13,7 @@ from adapter.emulator import EmulatorSettings
 from tests.emulator.asking import MODEL
 from tests.emulator.serving import serve
 from tests.support.live import adapter
-from tests.support.scripted import emulated
+from tests.support.scripted import run_emulator
 
 PIECE = 8 * 1024 * 1024
 """What the client sends at a time (google-genai 3.4.0)."""
@@ -104,7 +104,7 @@ def test_a_chat_names_an_uploaded_file_by_its_id(tmp_path):
 
 async def test_an_upload_is_asked_how_far_it_has_got_and_files_go_by_the_clock():
     now = 1_800_000_000.0
-    async with emulated(EmulatorSettings(clock=lambda: now)) as gemini, httpx2.AsyncClient() as client:
+    async with run_emulator(EmulatorSettings(clock=lambda: now)) as gemini, httpx2.AsyncClient() as client:
         key = {"x-goog-api-key": "k"}
         begun = await client.post(
             f"{gemini.url}/upload/v1beta/files", headers={**key, "x-goog-upload-command": "start"},
@@ -129,7 +129,7 @@ async def test_an_upload_is_asked_how_far_it_has_got_and_files_go_by_the_clock()
 
 
 async def test_a_file_is_the_keys_alone_that_uploaded_it_and_a_users_own_cannot_be_downloaded():
-    async with emulated(EmulatorSettings()) as gemini, httpx2.AsyncClient(base_url=gemini.url) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, httpx2.AsyncClient(base_url=gemini.url) as client:
         one, other = {"x-goog-api-key": "one"}, {"x-goog-api-key": "other"}
         begun = await client.post("/upload/v1beta/files", headers={**one, "x-goog-upload-command": "start"})
         last = {"x-goog-upload-command": "upload, finalize"}

@@ -13,7 +13,7 @@ from adapter.emulator.core.errors import Refusal
 from adapter.emulator.parsing.discovery import derive
 from adapter.emulator.parsing.field_table import PACKAGE, additions, snake, table
 from adapter.emulator.parsing.parser import parse, read_json
-from tests.emulator.asking import ask, call, message, refused, request, result, said, user
+from tests.emulator.asking import ask, ask_refused, call, message, model_content, request, result, user
 from tests.support.paths import REPOSITORY
 
 FIELDS = REPOSITORY / "adapter" / "emulator" / "parsing" / "fields.json"
@@ -75,7 +75,7 @@ UNKNOWN_AT_EACH_LEVEL = {
 
 @pytest.mark.parametrize(("path", "body"), UNKNOWN_AT_EACH_LEVEL.items(), ids=UNKNOWN_AT_EACH_LEVEL)
 def test_an_unknown_name_at_any_level_is_refused_with_its_snake_case_path(path: str, body: dict[str, Any]) -> None:
-    refusal = refused(body)
+    refusal = ask_refused(body)
     violations = refusal.details[0]["fieldViolations"]
     place = f" at '{path}'" if path else ""
     assert refusal.code == 400
@@ -102,7 +102,7 @@ def test_all_violations_of_a_body_come_in_one_answer_in_its_order() -> None:
         f'(type.googleapis.com/{PACKAGE}.FunctionCallingConfig.Mode), "required"',
         'Invalid JSON payload received. Unknown name "logit_bias": Cannot find field.',
     ]
-    assert [entry["description"] for entry in refused(body).details[0]["fieldViolations"]] == lines
+    assert [entry["description"] for entry in ask_refused(body).details[0]["fieldViolations"]] == lines
 
 
 def part_of(**part: Any) -> dict[str, Any]:
@@ -217,7 +217,11 @@ def test_what_real_clients_send_is_taken(body: dict[str, Any]) -> None:
 
 
 def test_free_form_values_may_hold_any_name() -> None:
-    contents = [user("hi"), said(call("f", args={"strange": {"$ref": 1}})), user(result("f", response={"x": [1]}))]
+    contents = [
+        user("hi"),
+        model_content(call("f", args={"strange": {"$ref": 1}})),
+        user(result("f", response={"x": [1]})),
+    ]
     assert ask({"contents": contents}, "gemini-2.5-flash")
 
 
@@ -258,5 +262,5 @@ def test_an_empty_body_is_an_empty_message() -> None:
 
 def test_nesting_beyond_what_protobuf_reads_is_refused_without_a_crash() -> None:
     deep = orjson.loads(b'{"a":' * 150 + b"1" + b"}" * 150)
-    body = {"contents": [user("a"), said(call(args=deep))]}
+    body = {"contents": [user("a"), model_content(call(args=deep))]}
     assert "too deep" in message(body)

@@ -69,7 +69,7 @@ def schemas() -> Iterator[tuple[dict[str, Any], Any]]:
 def as_json_schema(record: dict[str, Any]) -> Any:
     """The Schema message and the one data set with types of its own are converted."""
     if record["dialect"] == "bfcl":
-        return renamed(record["schema"])
+        return rename_types(record["schema"])
     if record["dialect"] == "gemini-openapi":
         body = {"generationConfig": {"responseSchema": record["schema"]}}
         return to_json_schema(parse(body, "GenerateContentRequest")["generationConfig"]["responseSchema"])
@@ -78,13 +78,13 @@ def as_json_schema(record: dict[str, Any]) -> Any:
     return record["schema"]
 
 
-def renamed(schema: Any) -> Any:
+def rename_types(schema: Any) -> Any:
     """BFCL's type names; `any` is no type at all."""
     if isinstance(schema, list):
-        return [renamed(item) for item in schema]
+        return [rename_types(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {key: renamed(value) for key, value in schema.items()}
+    kept = {key: rename_types(value) for key, value in schema.items()}
     if isinstance(schema.get("type"), str):
         kept["type"] = BFCL_TYPES.get(schema["type"], schema["type"])
         if kept["type"] is None:
@@ -105,7 +105,7 @@ UNREADABLE_BY = (re.error, AttributeError, RecursionError, jsonschema.exceptions
 """What the judge raises about a schema, not about a value."""
 
 
-def explained(record: dict[str, Any], schema: Any, problem: Exception | None) -> str:
+def explain(record: dict[str, Any], schema: Any, problem: Exception | None) -> str:
     """`valid`, or why not; nothing for a failure that has no excuse."""
     if isinstance(problem, UNRESOLVED):
         return UNRESOLVABLE
@@ -119,7 +119,7 @@ def explained(record: dict[str, Any], schema: Any, problem: Exception | None) ->
 
 
 def problem_of(validator: Any, value: Any) -> Exception | None:
-    """What is wrong with a value, or with the schema."""
+    """The reason why a value, or the schema itself, is invalid."""
     try:
         validator.validate(value)
     except (jsonschema.ValidationError, UNRESOLVED, *UNREADABLE_BY) as error:
@@ -134,7 +134,7 @@ def test_every_recorded_schema_gets_a_valid_value(variant: int) -> None:
     failures = []
     for record, schema in schemas():
         value = sample(schema, None, variant)
-        outcome = explained(record, schema, problem_of(judge(schema), value))
+        outcome = explain(record, schema, problem_of(judge(schema), value))
         counts[record["group"], outcome] += 1
         if not outcome:
             failures.append(f"{record['id']}: {json.dumps(schema)[:300]} -> {json.dumps(value)[:100]}")

@@ -1,4 +1,4 @@
-"""What the service refuses once the JSON is understood, each rule with what breaks it and what does not."""
+"""The emulator's refusals of readable requests: each rule with a request that breaks it and one that keeps it."""
 
 import base64
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapter.emulator.generation.media import picture
-from tests.emulator.asking import CLOCK, MODEL, WEATHER, ask, call, message, request, result, said, user
+from tests.emulator.asking import CLOCK, MODEL, WEATHER, ask, call, message, model_content, request, result, user
 
 COUNTS = "Please ensure that the number of function response parts is equal to the number of function call parts"
 NEW = "gemini-3.6-flash"
@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "role": (request({"role": "assistant", "parts": [{"text": "a"}]}), MODEL, "Please use a valid role: user, model."),
     "system role": (request({"role": "system", "parts": [{"text": "a"}]}), MODEL, "Please use a valid role"),
     "result without a name": (
-        request("hi", said(call(signature=DUMMY)), user(result(""))),
+        request("hi", model_content(call(signature=DUMMY)), user(result(""))),
         MODEL,
         "* GenerateContentRequest.contents[2].parts[0].function_response.name: Name cannot be empty.\n",
     ),
@@ -217,12 +217,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "safety_settings[0]",
     ),
     "starts with a call": (
-        request(said(call(signature=DUMMY)), user(result())),
+        request(model_content(call(signature=DUMMY)), user(result())),
         MODEL,
         "Please ensure that function call turn comes immediately after a user turn or after a function response turn.",
     ),
     "call after the model's text": (
-        request("hi", said("well"), said(call(signature=DUMMY)), user(result())),
+        request("hi", model_content("well"), model_content(call(signature=DUMMY)), user(result())),
         MODEL,
         "Please ensure that function call turn comes immediately after",
     ),
@@ -231,24 +231,40 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         MODEL,
         "Please ensure that function response turn comes immediately after a function call turn.",
     ),
-    "result after the model's text": (request("hi", said("a"), user(result())), MODEL, "function response turn comes"),
+    "result after the model's text": (
+        request("hi", model_content("a"), user(result())),
+        MODEL,
+        "function response turn comes",
+    ),
     "fewer results than calls": (
-        request("hi", said(call(signature=DUMMY), call()), user(result())),
+        request("hi", model_content(call(signature=DUMMY), call()), user(result())),
         MODEL,
         COUNTS,
     ),
-    "more results than calls": (request("hi", said(call(signature=DUMMY)), user(result(), result())), MODEL, COUNTS),
-    "call without a result": (request("hi", said(call(signature=DUMMY)), "go on"), MODEL, COUNTS),
-    "prefill on 3.6": (request("hi", said("Once")), NEW, "Requests ending with a model turn are not supported."),
-    "prefill on 4": (request("hi", said("Once")), "gemini-4-argon", "Requests ending with a model turn are not"),
-    "empty last turn on 3.6": (request("hi", said("a"), " "), NEW, "Request contains an invalid argument."),
+    "more results than calls": (
+        request("hi", model_content(call(signature=DUMMY)), user(result(), result())),
+        MODEL,
+        COUNTS,
+    ),
+    "call without a result": (request("hi", model_content(call(signature=DUMMY)), "go on"), MODEL, COUNTS),
+    "prefill on 3.6": (
+        request("hi", model_content("Once")),
+        NEW,
+        "Requests ending with a model turn are not supported.",
+    ),
+    "prefill on 4": (
+        request("hi", model_content("Once")),
+        "gemini-4-argon",
+        "Requests ending with a model turn are not",
+    ),
+    "empty last turn on 3.6": (request("hi", model_content("a"), " "), NEW, "Request contains an invalid argument."),
     "text behind results on 3.6": (
-        request("hi", said(call(signature=DUMMY)), user(result(), "and now?")),
+        request("hi", model_content(call(signature=DUMMY)), user(result(), "and now?")),
         NEW,
         "Requests ending with a model turn are not supported.",
     ),
     "another call's id": (
-        request("hi", said(call(signature=DUMMY, id="a")), user(result(id="b"))),
+        request("hi", model_content(call(signature=DUMMY, id="a")), user(result(id="b"))),
         MODEL,
         "Request contains an invalid argument.",
     ),
@@ -278,7 +294,7 @@ def test_it_is_refused(body: dict[str, Any], model: str, expected: str) -> None:
 
 ACCEPTED: dict[str, tuple[dict[str, Any], str]] = {
     "no role": (request({"parts": [{"text": "hi"}]}), MODEL),
-    "empty text on 2.5": (request("hi", said(""), ""), OLD),
+    "empty text on 2.5": (request("hi", model_content(""), ""), OLD),
     "two users in a row": (request("a", "b"), NEW),
     "name of 64": (request("hi", functions=[{"name": "_" + "f.:-" * 15 + "abc"}]), MODEL),
     "empty description": (request("hi", functions=[{"name": "f", "description": ""}]), MODEL),
@@ -321,24 +337,30 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "enumeration": (config(responseMimeType="text/x.enum", responseSchema={"type": "STRING", "enum": ["a"]}), MODEL),
     "calls in two contents": (
-        request("hi", said(call(signature=DUMMY)), said(call()), user(result(), result())),
+        request("hi", model_content(call(signature=DUMMY)), model_content(call()), user(result(), result())),
         "gemini-3-flash-preview",
     ),
     "results in two contents": (
-        request("hi", said(call(signature=DUMMY), call()), user(result()), user(result())),
+        request("hi", model_content(call(signature=DUMMY), call()), user(result()), user(result())),
         MODEL,
     ),
-    "text and a call in one content": (request("hi", said("let me see", call(signature=DUMMY)), user(result())), MODEL),
-    "user text after results, by itself": (request("hi", said(call(signature=DUMMY)), user(result()), "and?"), NEW),
-    "text before results": (request("hi", said(call(signature=DUMMY)), user("here", result())), NEW),
-    "prefill on 3.5": (request("hi", said("Once")), MODEL),
-    "prefill on 2.5": (request("hi", said("Once")), OLD),
-    "the call's id": (request("hi", said(call(signature=DUMMY, id="a")), user(result(id="a"))), NEW),
-    "no id for an id": (request("hi", said(call(signature=DUMMY, id="a")), user(result())), NEW),
-    "an id for no id": (request("hi", said(call(signature=DUMMY)), user(result(id="mine"))), NEW),
-    "empty result": (request("hi", said(call(signature=DUMMY)), user(result(response={}))), NEW),
+    "text and a call in one content": (
+        request("hi", model_content("let me see", call(signature=DUMMY)), user(result())),
+        MODEL,
+    ),
+    "user text after results, by itself": (
+        request("hi", model_content(call(signature=DUMMY)), user(result()), "and?"),
+        NEW,
+    ),
+    "text before results": (request("hi", model_content(call(signature=DUMMY)), user("here", result())), NEW),
+    "prefill on 3.5": (request("hi", model_content("Once")), MODEL),
+    "prefill on 2.5": (request("hi", model_content("Once")), OLD),
+    "the call's id": (request("hi", model_content(call(signature=DUMMY, id="a")), user(result(id="a"))), NEW),
+    "no id for an id": (request("hi", model_content(call(signature=DUMMY, id="a")), user(result())), NEW),
+    "an id for no id": (request("hi", model_content(call(signature=DUMMY)), user(result(id="mine"))), NEW),
+    "empty result": (request("hi", model_content(call(signature=DUMMY)), user(result(response={}))), NEW),
     "picture in a result": (
-        request("hi", said(call(signature=DUMMY)), user(result(parts=[blob("image/png")]))),
+        request("hi", model_content(call(signature=DUMMY)), user(result(parts=[blob("image/png")]))),
         NEW,
     ),
     "files by address": (
@@ -347,11 +369,11 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "sound": (request(user("x", blob("audio/wav", "AAAA"))), MODEL),
     "signed thought": (
-        request("hi", said({"thought": True, "thoughtSignature": DUMMY}, "hello"), "and?"),
+        request("hi", model_content({"thought": True, "thoughtSignature": DUMMY}, "hello"), "and?"),
         "gemini-3-flash-preview",
     ),
     "calls of functions nobody declared": (
-        request("hi", said(call("other", DUMMY)), user(result("other")), functions=[CLOCK]),
+        request("hi", model_content(call("other", DUMMY)), user(result("other")), functions=[CLOCK]),
         MODEL,
     ),
 }
@@ -377,7 +399,7 @@ def test_all_bullets_come_in_one_answer() -> None:
 def test_all_rules_of_model_and_turns_come_in_one_answer() -> None:
     body = request(
         user(result()),
-        said(call()),
+        model_content(call()),
         generationConfig={"candidateCount": 2, "presencePenalty": 1, "thinkingConfig": {"thinkingLevel": "XHIGH"}},
     )
     text = message(body)
@@ -386,6 +408,6 @@ def test_all_rules_of_model_and_turns_come_in_one_answer() -> None:
 
 
 def test_results_need_ids_when_the_emulator_is_told_so() -> None:
-    body = request("hi", said(call(signature=DUMMY, id="a")), user(result()))
+    body = request("hi", model_content(call(signature=DUMMY, id="a")), user(result()))
     assert "invalid argument" in message(body, NEW, require_result_ids=True)
     assert ask(body, MODEL, require_result_ids=True)

@@ -1,4 +1,4 @@
-"""What the emulator's Decisions API refuses, and that google-genai gets its answers there."""
+"""The emulator's Decisions API: its refusals, and its answers as google-genai reads them."""
 
 import pytest
 from google import genai
@@ -8,7 +8,7 @@ from google.genai.types import HttpOptions
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.core.errors import Refusal
 from adapter.emulator.service import decide, decision_model
-from tests.support.scripted import emulated
+from tests.support.scripted import run_emulator
 
 ASKED = {"type": "noul", "instructions": "Is it so?"}
 BODY = {"model": "models/gemini-decision-1", "input": "a", "questions": {"q": ASKED}}
@@ -79,7 +79,7 @@ def test_what_is_taken_has_an_answer_whose_odds_add_up(body):
 
 async def asked_by_google_genai(model, question):
     """The answer that Google's own client reads, or its error."""
-    async with emulated(EmulatorSettings()) as gemini:
+    async with run_emulator(EmulatorSettings()) as gemini:
         options = HttpOptions(base_url=gemini.url, api_version="v1beta")
         async with genai.Client(api_key="any", http_options=options).aio as client:
             return await client.decisions.create(model=model, input="It is urgent.", questions={"a": question})

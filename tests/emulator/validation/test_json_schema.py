@@ -41,7 +41,7 @@ ASKED = [{"role": "user", "parts": [{"text": "call f"}]}]
 FORCED = {"functionCallingConfig": {"mode": "ANY"}}
 
 
-def answered(body):
+def ask(body):
     with contextlib.suppress(Refusal):
         generate(body, MODEL, EmulatorSettings())
 
@@ -52,9 +52,9 @@ def test_a_keyword_with_any_value_is_answered_or_refused(keyword):
         inner = {"type": "object", "properties": {"p": {keyword: value}}}
         for schema in (inner, {"type": "object", keyword: value}):
             function = {"name": "f", "description": "f", "parametersJsonSchema": schema}
-            answered({"contents": ASKED, "tools": [{"functionDeclarations": [function]}], "toolConfig": FORCED})
+            ask({"contents": ASKED, "tools": [{"functionDeclarations": [function]}], "toolConfig": FORCED})
             wanted = {"responseMimeType": "application/json", "responseJsonSchema": schema}
-            answered({"contents": ASKED, "generationConfig": wanted})
+            ask({"contents": ASKED, "generationConfig": wanted})
 
 
 def test_the_place_of_each_fault_is_told():

@@ -146,14 +146,14 @@ FORMATS = {
 }
 
 
-def found(tmp_path: Path, document: object, name: str = "traffic.json"):
+def read(tmp_path: Path, document: object, name: str = "traffic.json"):
     path = tmp_path / name
     path.write_bytes(document if isinstance(document, bytes) else orjson.dumps(document))
     return list(read_file(path))
 
 
 def only(tmp_path: Path, document: object, name: str = "traffic.json") -> RecordedRequest:
-    [(_, request)] = found(tmp_path, document, name)
+    [(_, request)] = read(tmp_path, document, name)
     assert isinstance(request, RecordedRequest), request
     return request
 
@@ -164,7 +164,7 @@ def test_every_format_has_a_document_here():
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_is_recognised_and_gives_the_body_that_was_sent(tmp_path, name):
-    [(format_name, request)] = found(tmp_path, FORMATS[name])
+    [(format_name, request)] = read(tmp_path, FORMATS[name])
     assert format_name == name
     assert isinstance(request, RecordedRequest), request
     assert request.path == "/v1/chat/completions"
@@ -184,16 +184,16 @@ def test_a_trace_keeps_requests_together(tmp_path, name):
 
 def test_lines_are_documents(tmp_path):
     lines = b"\xef\xbb\xbf" + b"\n".join(orjson.dumps(one) for one in FORMATS.values()) + b"\n\n{broken\n"
-    results = found(tmp_path, lines, "traffic.jsonl")
+    results = read(tmp_path, lines, "traffic.jsonl")
     assert [name for name, _ in results[:-1]] == list(FORMATS)
     assert results[-1][1].reason.startswith("not JSON: unexpected character")
     assert results[-1][1].place.position == f"line {len(FORMATS) + 2}"
 
 
 def test_a_list_and_an_api_page_are_their_items(tmp_path):
-    assert len(found(tmp_path, [BODY, BODY])) == 2
-    assert len(found(tmp_path, {"data": [BODY, {"x": 1}], "meta": {}})) == 2
-    assert found(tmp_path, orjson.dumps([BODY, BODY], option=orjson.OPT_INDENT_2))[1][1].place.position == "item 2"
+    assert len(read(tmp_path, [BODY, BODY])) == 2
+    assert len(read(tmp_path, {"data": [BODY, {"x": 1}], "meta": {}})) == 2
+    assert read(tmp_path, orjson.dumps([BODY, BODY], option=orjson.OPT_INDENT_2))[1][1].place.position == "item 2"
 
 
 def test_yaml_cassettes_are_read(tmp_path):
@@ -293,15 +293,15 @@ def test_azure_names_the_model_in_the_url(tmp_path):
     ],
 )
 def test_what_is_no_request_is_counted_with_its_reason(tmp_path, document, reason):
-    [(_, piece)] = found(tmp_path, document)
+    [(_, piece)] = read(tmp_path, document)
     assert isinstance(piece, Unreadable)
     assert piece.reason.startswith(reason)
 
 
 def test_other_files_are_told_and_not_guessed(tmp_path):
-    [(_, piece)] = found(tmp_path, gzip.compress(b"x"), "traffic.json")
+    [(_, piece)] = read(tmp_path, gzip.compress(b"x"), "traffic.json")
     assert isinstance(piece, Unreadable)
-    [(_, piece)] = found(tmp_path, b"a: [", "cassette.yaml")
+    [(_, piece)] = read(tmp_path, b"a: [", "cassette.yaml")
     assert piece.reason.startswith("not YAML")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from conformance.joining import join
-from tests.support.scripted import adapter, answer, chat, emulated, events, frame, scripted
+from tests.support.scripted import adapter, answer, chat, events, frame, run_emulator, run_upstream
 
 PATH = "/v1/chat/completions"
 MODEL = "gemini-3.5-flash"
@@ -23,7 +23,7 @@ TOOL = {
 
 @pytest.fixture
 async def client():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as made:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as made:
         made.gemini = gemini  # type: ignore[attr-defined] # rides on the client
         yield made
 
@@ -36,7 +36,7 @@ async def whole(client, fault="", text=TALE, **fields):
     return got.json(), len(await client.gemini.requests()) - before
 
 
-async def streamed(client, fault="", text=TALE, **fields):
+async def ask_stream(client, fault="", text=TALE, **fields):
     """The same as a stream, joined."""
     fields = {"model": f"{MODEL}{fault}", "stream": True, "stream_options": {"include_usage": True}, **fields}
     got = await client.post(PATH, json=chat(text, **fields))
@@ -59,8 +59,8 @@ async def test_an_answer_in_several_calls_is_the_answer_of_one(client, fault, ca
 
 @pytest.mark.parametrize("fault", ["+fault-continuation", "+fault-continuation-4"])
 async def test_a_stream_of_several_calls_is_the_stream_of_one(client, fault):
-    once = await streamed(client)
-    joined = await streamed(client, fault)
+    once = await ask_stream(client)
+    joined = await ask_stream(client, fault)
     assert joined["choices"][0]["message"]["content"] == once["choices"][0]["message"]["content"]
     assert joined["choices"][0]["finish_reason"] == "stop"
     assert joined["usage"]["completion_tokens"] == once["usage"]["completion_tokens"]
@@ -78,13 +78,13 @@ async def test_several_choices_go_on_each_by_itself(client):
     joined, took = await whole(client, "+fault-continuation", n=2)
     assert took == 4
     assert [choice["finish_reason"] for choice in joined["choices"]] == ["stop", "stop"]
-    both = await streamed(client, "+fault-continuation", n=2)
+    both = await ask_stream(client, "+fault-continuation", n=2)
     assert [one["message"]["content"] for one in both["choices"]] == [
         one["message"]["content"] for one in joined["choices"]
     ]
 
 
-@pytest.mark.parametrize("ask", [whole, streamed])
+@pytest.mark.parametrize("ask", [whole, ask_stream])
 async def test_a_call_of_a_tool_survives_the_cut_and_comes_back_signed(client, ask):
     got = await ask(client, "+fault-continuation", "What is the weather in Prague?", tools=[TOOL])
     body = got[0] if isinstance(got, tuple) else got
@@ -101,7 +101,7 @@ async def test_a_call_of_a_tool_survives_the_cut_and_comes_back_signed(client, a
     assert "client=1" in after.headers["x-adapter-signatures"]
 
 
-@pytest.mark.parametrize("ask", [whole, streamed])
+@pytest.mark.parametrize("ask", [whole, ask_stream])
 @pytest.mark.parametrize("keeps", [("role", "content"), ("role", "content", "extra_content")])
 async def test_the_signature_of_a_continued_text_comes_back_on_it(client, ask, keeps):
     got = await ask(client, "+fault-continuation")
@@ -117,7 +117,7 @@ async def test_the_signature_of_a_continued_text_comes_back_on_it(client, ask, k
 async def test_where_it_does_not_go_on_what_there_is_is_a_length_with_the_token(client, fault):
     first, took = await whole(client, fault)
     assert took == 2
-    joined = await streamed(client, fault)
+    joined = await ask_stream(client, fault)
     for (choice,) in (first["choices"], joined["choices"]):
         assert choice["finish_reason"] == "length"
         assert choice["message"]["content"]
@@ -144,7 +144,7 @@ async def test_a_response_goes_on_too(client):
 
 
 async def test_the_operator_can_leave_it_to_the_client():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, continuations=0) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, continuations=0) as client:
         client.gemini = gemini  # type: ignore[attr-defined] # the same
         body, took = await whole(client, "+fault-continuation")
         assert took == 1
@@ -158,7 +158,7 @@ async def test_the_operator_can_leave_it_to_the_client():
 
 
 async def test_the_operators_bound_holds(client):
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, continuations=2) as bounded:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, continuations=2) as bounded:
         bounded.gemini = gemini  # type: ignore[attr-defined] # the same
         body, took = await whole(bounded, "+fault-continuation-4")
     assert took == 3
@@ -174,7 +174,7 @@ async def test_a_stream_that_breaks_off_in_a_further_call_is_an_error():
             await call.send(frame(answer("two, ", finish=None)))
             call.writer.close()
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, json=chat(stream=True))
     last = json.loads(events(got.text)[-1])
     assert last["error"]["type"]

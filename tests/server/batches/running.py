@@ -1,4 +1,4 @@
-"""What the tests of batches use: an adapter with the emulator behind it, a batch that runs, and what came of it."""
+"""Helpers of the tests of batches: an adapter with the emulator behind it, a batch that runs, and its results."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 from adapter.emulator import EmulatorSettings
 from tests.server.endpoints.storing import put
-from tests.support.scripted import adapter, emulated
+from tests.support.scripted import adapter, run_emulator
 
 MODEL = "gemini-3.5-flash"
 CHAT = "/v1/chat/completions"
@@ -19,7 +19,7 @@ OVER = ("completed", "failed", "expired", "cancelled")
 async def serving(tmp_path, platform="studio", emulator=None, **settings):
     """An adapter with the emulator behind it."""
     given = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}", "upstream_platform": platform, **settings}
-    async with emulated(emulator or EmulatorSettings()) as gemini, adapter(gemini, **given) as client:
+    async with run_emulator(emulator or EmulatorSettings()) as gemini, adapter(gemini, **given) as client:
         yield gemini, client
 
 
@@ -44,7 +44,7 @@ async def begin(client, *rows, url=CHAT, content=None, **fields):
     return got.json()
 
 
-async def ended(client, batch):
+async def wait_for_end(client, batch):
     """The batch once it has ended."""
     while True:
         got = (await client.get(f"/v1/batches/{batch['id']}")).json()
@@ -63,7 +63,7 @@ async def rows_of(client, file_id):
 
 async def run(client, *rows, **fields):
     """A batch that has ended, the lines of its output and of its errors."""
-    batch = await ended(client, await begin(client, *rows, **fields))
+    batch = await wait_for_end(client, await begin(client, *rows, **fields))
     return batch, await rows_of(client, batch["output_file_id"]), await rows_of(client, batch["error_file_id"])
 
 

@@ -10,7 +10,19 @@ import pytest
 from adapter.emulator import EmulatorSettings
 from adapter.server.batches import manager
 from adapter.server.batches.rows import RowPlanner
-from tests.server.batches.running import CHAT, MODEL, Clock, begin, ended, jobs_at, line, lines, rows_of, run, serving
+from tests.server.batches.running import (
+    CHAT,
+    MODEL,
+    Clock,
+    begin,
+    jobs_at,
+    line,
+    lines,
+    rows_of,
+    run,
+    serving,
+    wait_for_end,
+)
 from tests.server.endpoints.storing import put
 from tests.support.guards import until
 
@@ -188,7 +200,7 @@ async def test_a_chat_goes_on_from_an_answer_of_a_batch_with_its_signature(tmp_p
 async def test_an_input_that_is_no_batch_fails_it(tmp_path, monkeypatch, content, code):
     monkeypatch.setattr("adapter.translate.batches.MAX_LINES", 10)
     async with serving(tmp_path) as (gemini, client):
-        batch = await ended(client, await begin(client, content=content))
+        batch = await wait_for_end(client, await begin(client, content=content))
         assert (batch["status"], batch["errors"]["data"][0]["code"]) == ("failed", code)
         assert batch["failed_at"] >= batch["created_at"]
         assert await jobs_at(gemini, client) == []
@@ -197,7 +209,7 @@ async def test_an_input_that_is_no_batch_fails_it(tmp_path, monkeypatch, content
 async def test_an_input_that_is_too_large_fails_it(tmp_path, monkeypatch):
     monkeypatch.setattr("adapter.translate.batches.MAX_BYTES", 10)
     async with serving(tmp_path) as (_, client):
-        batch = await ended(client, await begin(client, line("a")))
+        batch = await wait_for_end(client, await begin(client, line("a")))
     assert batch["errors"]["data"][0]["code"] == "file_too_large"
 
 
@@ -247,7 +259,7 @@ async def test_the_input_has_its_purpose_and_its_client(tmp_path):
         assert (got.status_code, got.json()["error"]["code"]) == (404, "file_not_found")
         client.headers["authorization"] = "Bearer one"
         batch = (await client.post("/v1/batches", json={**body, "input_file_id": right["id"]})).json()
-        done = await ended(client, batch)
+        done = await wait_for_end(client, batch)
         client.headers["authorization"] = "Bearer two"
         for verb, path in (("GET", ""), ("POST", "/cancel")):
             assert (await client.request(verb, f"/v1/batches/{batch['id']}{path}")).status_code == 404
@@ -266,7 +278,7 @@ async def test_fields_that_are_taken_dropped_and_shortened_are_told(tmp_path):
         got = await client.post("/v1/batches", json=body)
         assert "unknown-field" in got.headers["x-adapter-notes"]
         assert "life-shortened" in got.headers["x-adapter-notes"]
-        done = await ended(client, got.json())
+        done = await wait_for_end(client, got.json())
         assert (done["metadata"], done["model"]) == ({"team": "a"}, MODEL)
         output = (await client.get(f"/v1/files/{done['output_file_id']}")).json()
         assert output["expires_at"] - output["created_at"] == 7_200
@@ -287,7 +299,7 @@ async def test_the_input_may_be_deleted_as_soon_as_the_batch_has_begun(tmp_path)
     async with serving(tmp_path) as (_, client):
         batch = await begin(client, *(line(str(n)) for n in range(20)))
         assert (await client.delete(f"/v1/files/{batch['input_file_id']}")).status_code == 200
-        done = await ended(client, batch)
+        done = await wait_for_end(client, batch)
         assert len(await rows_of(client, done["output_file_id"])) == 20
 
 
@@ -301,7 +313,7 @@ async def test_a_file_that_a_request_names_may_be_deleted_before_its_answer_come
         while (await client.get(f"/v1/batches/{batch['id']}")).json()["status"] == "validating":
             pass
         await client.delete(f"/v1/files/{file_id}")
-        done = await ended(client, batch)
+        done = await wait_for_end(client, batch)
         assert done["request_counts"]["completed"] == 1, json.dumps(await rows_of(client, done["error_file_id"]))
 
 
@@ -338,7 +350,7 @@ async def test_all_that_a_batch_leaves_on_the_disk_is_its_users_alone(tmp_path, 
                 await asyncio.sleep(0.01)
             await client.post(f"/v1/batches/{batch['id']}/cancel")
             files = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
-            done = await ended(client, batch)
+            done = await wait_for_end(client, batch)
             files |= {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
     finally:
         os.umask(mask)
@@ -368,7 +380,7 @@ async def test_few_batches_are_translated_at_the_same_time_and_the_others_wait(t
         waiting = [(await client.get(f"/v1/batches/{one['id']}")).json()["status"] for one in begun]
         assert waiting == ["validating"] * 7
         may_go_on.set()
-        assert {(await ended(client, one))["status"] for one in begun} == {"completed"}
+        assert {(await wait_for_end(client, one))["status"] for one in begun} == {"completed"}
     assert max(most[: manager.TRANSLATED_AT_ONCE + 1]) == manager.TRANSLATED_AT_ONCE
 
 

@@ -28,10 +28,10 @@ from adapter.upstream.uploads import FileUploads
 from adapter.wire.base import encode
 from adapter.wire.gemini.errors import Status
 from adapter.wire.openai.batches import Batch
-from tests.server.batches.running import Clock, begin, ended, jobs_at, line, rows_of
+from tests.server.batches.running import Clock, begin, jobs_at, line, rows_of, wait_for_end
 from tests.support.guards import PATIENCE, until
 from tests.support.key_value import key_value_server
-from tests.support.scripted import adapter, answer, emulated, scripted
+from tests.support.scripted import adapter, answer, run_emulator, run_upstream
 from tests.support.size import IS_LARGE
 
 ROWS = [line(f"row-{n}", f"number {n}") for n in range(12)] + [b"broken"]
@@ -83,7 +83,7 @@ class Steps:
 
 @pytest.fixture(params=["sqlite", "redis"])
 def store(request, tmp_path):
-    """Where documents are: beside the contents of files, or on a server that all processes ask."""
+    """The store of documents: beside the contents of files, or on a server that all processes ask."""
     if request.param == "sqlite":
         yield ""
     else:
@@ -123,7 +123,7 @@ async def life_and_death(tmp_path, monkeypatch, at, store=""):
             context.folder.release()
 
     monkeypatch.setattr(manager.RunningBatches, "_run", run)
-    async with emulated(EmulatorSettings()) as gemini:
+    async with run_emulator(EmulatorSettings()) as gemini:
         with monkeypatch.context() as patch:
             steps = Steps(patch)
             async with process(gemini, tmp_path, "studio", store) as client:
@@ -134,7 +134,7 @@ async def life_and_death(tmp_path, monkeypatch, at, store=""):
                 await until_dead_or_ended(client, batch, steps)
                 patch.setattr(BatchFolder, "acquire", lambda self: False)
         async with process(gemini, tmp_path, "studio", store) as client:
-            done = await ended(client, batch)
+            done = await wait_for_end(client, batch)
             output = await rows_of(client, done["output_file_id"])
             errors = await rows_of(client, done["error_file_id"])
             jobs = await jobs_at(gemini, client)
@@ -173,7 +173,7 @@ async def test_the_process_dies_at_each_step_of_a_batch_at_gemini(tmp_path, monk
 @pytest.mark.parametrize("torn", [b"", b'{"id":"x"', b'{"a":1}\tabc'])
 async def test_answers_that_were_written_down_are_not_asked_for_again(tmp_path, monkeypatch, torn):
     monkeypatch.setattr(manager, "LOOK_EVERY", 0.05)
-    async with emulated(EmulatorSettings()) as gemini:
+    async with run_emulator(EmulatorSettings()) as gemini:
         async with process(gemini, tmp_path, "relay", batch_rate=600.0) as client:
             batch = await begin(client, *ROWS)
             folder = journal.BatchFolders(tmp_path / "store-files").of(batch["id"], "")
@@ -186,7 +186,7 @@ async def test_answers_that_were_written_down_are_not_asked_for_again(tmp_path, 
             (folder.path / "done.jsonl").write_bytes(before + torn)
         asked = len(await gemini.requests())
         async with process(gemini, tmp_path, "relay") as client:
-            done = await ended(client, batch)
+            done = await wait_for_end(client, batch)
             output = await rows_of(client, done["output_file_id"])
         assert [one["custom_id"] for one in output] == [f"row-{n}" for n in range(12)]
         assert done["request_counts"] == {"total": 13, "completed": 12, "failed": 1}
@@ -213,11 +213,11 @@ async def waiting(gemini, tmp_path, rows, lines):
     ],
 )  # fmt: skip
 async def test_a_request_in_flight_when_its_process_died_is_asked_once_more_and_then_told(tmp_path, lines, attempts):
-    async with emulated(EmulatorSettings()) as gemini:
+    async with run_emulator(EmulatorSettings()) as gemini:
         batch = await waiting(gemini, tmp_path, [line("a"), line("b")], lines)
         asked = len(await gemini.requests())
         async with process(gemini, tmp_path, "relay") as client:
-            done = await ended(client, batch)
+            done = await wait_for_end(client, batch)
             found = [
                 one
                 for file_id in (done["output_file_id"], done["error_file_id"])
@@ -242,7 +242,7 @@ async def test_requests_that_a_process_takes_back_when_it_ends_are_asked_as_if_f
             await asyncio.Event().wait()
         await call.json(answer("done"))
 
-    async with scripted(script) as gemini:
+    async with run_upstream(script) as gemini:
         rows = [line("a", "for ever"), line("b")]
         async with process(gemini, tmp_path, "relay", shutdown_grace=0.0) as client:
             batch = await begin(client, *rows)
@@ -271,9 +271,9 @@ async def test_an_answer_that_cannot_be_stored_for_a_while_is_not_asked_for_twic
 
     monkeypatch.setattr(SqliteStore, "put", put)
     monkeypatch.setattr(LineLog, "append", append)
-    async with emulated(EmulatorSettings()) as gemini, process(gemini, tmp_path, "relay") as client:
+    async with run_emulator(EmulatorSettings()) as gemini, process(gemini, tmp_path, "relay") as client:
         rows = [line(f"row-{n}", f"number {n}", model="gemini-3.8-flash") for n in range(12)]
-        done = await ended(client, await begin(client, *rows))
+        done = await wait_for_end(client, await begin(client, *rows))
         assert done["request_counts"] == {"total": 12, "completed": 12, "failed": 0}
         assert len(await gemini.requests()) == 12
     assert len(failures) == 3
@@ -318,13 +318,13 @@ def write_some(write, descriptor, data):
 async def test_two_processes_run_a_batch_once(tmp_path, monkeypatch, store):
     monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
     async with (
-        emulated(EmulatorSettings()) as gemini,
+        run_emulator(EmulatorSettings()) as gemini,
         process(gemini, tmp_path, "studio", store) as one,
         process(gemini, tmp_path, "studio", store) as two,
     ):
         started = [await begin(client, *ROWS) for client in (one, two, one, two)]
         for batch in started:
-            done = [await ended(client, batch) for client in (two, one)]
+            done = [await wait_for_end(client, batch) for client in (two, one)]
             assert done[0] == done[1]
             assert done[0]["request_counts"]["completed"] == 12
         assert len(await jobs_at(gemini, one)) == 4
@@ -345,8 +345,8 @@ async def test_a_journal_that_cannot_be_read_stops_nobody_else(tmp_path, monkeyp
     folder = journal.BatchFolders(tmp_path / "store-files").of("batch_" + "0" * 32, "")
     folder.path.mkdir(parents=True)
     (folder.path / "state.json").write_text("{")
-    async with emulated(EmulatorSettings()) as gemini, process(gemini, tmp_path, "studio") as client:
-        done = await ended(client, await begin(client, *ROWS))
+    async with run_emulator(EmulatorSettings()) as gemini, process(gemini, tmp_path, "studio") as client:
+        done = await wait_for_end(client, await begin(client, *ROWS))
     assert done["status"] == "completed"
     assert "its journal is unreadable" in caplog.text
 
@@ -354,7 +354,7 @@ async def test_a_journal_that_cannot_be_read_stops_nobody_else(tmp_path, monkeyp
 async def test_a_client_whose_key_was_taken_away_runs_nothing_more(tmp_path, monkeypatch):
     monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
     waiting = EmulatorSettings(batch_delay=1e9)
-    async with emulated(waiting) as gemini:
+    async with run_emulator(waiting) as gemini:
         async with process(gemini, tmp_path, "studio", client_keys=("one", "two")) as client:
             client.headers["authorization"] = "Bearer one"
             await begin(client, *ROWS)
@@ -375,7 +375,7 @@ async def test_a_batch_of_a_client_that_brings_its_own_key_goes_on_when_it_asks(
     clock = Clock()
     monkeypatch.setattr("adapter.server.batches.asking.AT_ONCE", 1)
     own = {"upstream_auth": "caller", "upstream_keys": ()}
-    async with emulated(EmulatorSettings(batch_delay=100.0, clock=clock)) as gemini:
+    async with run_emulator(EmulatorSettings(batch_delay=100.0, clock=clock)) as gemini:
         async with process(gemini, tmp_path, platform, **own, batch_rate=100.0) as client:
             client.headers["authorization"] = "Bearer one"
             batch = await begin(client, *ROWS)
@@ -393,7 +393,7 @@ async def test_a_batch_of_a_client_that_brings_its_own_key_goes_on_when_it_asks(
             assert caplog.text.count("waits: its client's key is unknown") == 1, "it is said once"
             other = await client.get(f"/v1/batches/{batch['id']}", headers={"authorization": "Bearer two"})
             assert other.status_code == 404
-            done = await ended(client, batch)
+            done = await wait_for_end(client, batch)
             assert done["request_counts"] == {"total": 13, "completed": 12, "failed": 1}
             asked = [one["method"] for one in await gemini.requests()]
             assert asked.count("batchGenerateContent") == (platform == "studio")
@@ -402,7 +402,7 @@ async def test_a_batch_of_a_client_that_brings_its_own_key_goes_on_when_it_asks(
 
 
 async def test_a_batch_that_is_gone_from_the_disk_is_told_as_failed(tmp_path, monkeypatch):
-    async with emulated(EmulatorSettings(batch_delay=1e9)) as gemini:
+    async with run_emulator(EmulatorSettings(batch_delay=1e9)) as gemini:
         async with process(gemini, tmp_path, "studio") as client:
             batch = await begin(client, *ROWS)
         shutil.rmtree(journal.BatchFolders(tmp_path / "store-files").of(batch["id"], "").path)
@@ -424,7 +424,7 @@ async def test_a_batch_that_nobody_asks_for_is_removed_in_the_end(tmp_path, monk
     monkeypatch.setattr(BatchFolder, "remove", remove)
     monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
     own = {"upstream_auth": "caller", "upstream_keys": (), "responses_max_age": 3_600.0}
-    async with emulated(EmulatorSettings(batch_delay=1e9)) as gemini:
+    async with run_emulator(EmulatorSettings(batch_delay=1e9)) as gemini:
         async with process(gemini, tmp_path, "studio", **own) as client:
             client.headers["authorization"] = "Bearer one"
             batch = await begin(client, *ROWS)
@@ -464,7 +464,7 @@ async def test_a_process_that_stops_while_it_removes_a_batch_stops_when_all_of_i
     (folder.path / "state.json").write_text("{}")
     os.utime(folder.path / "state.json", (0, 0))
     own = {"upstream_auth": "caller", "upstream_keys": ()}
-    async with emulated(EmulatorSettings()) as gemini, process(gemini, tmp_path, "studio", **own):
+    async with run_emulator(EmulatorSettings()) as gemini, process(gemini, tmp_path, "studio", **own):
         await until(begun.is_set)
     assert had_stopped == [False]
     assert not folder.path.exists()
@@ -476,14 +476,14 @@ async def test_a_job_whose_key_is_taken_no_more_ends_with_the_window(tmp_path, m
     async def refuses(self, *arguments):
         raise refusal
 
-    async with emulated(EmulatorSettings(batch_delay=1e9)) as gemini, process(gemini, tmp_path, "studio") as client:
+    async with run_emulator(EmulatorSettings(batch_delay=1e9)) as gemini, process(gemini, tmp_path, "studio") as client:
         monkeypatch.setattr(manager, "WINDOW", 3)
         batch = await begin(client, *ROWS)
         while not await jobs_at(gemini, client):
             await asyncio.sleep(0.01)
         monkeypatch.setattr(BatchJobs, "get", refuses)
         monkeypatch.setattr(BatchJobs, "cancel", refuses)
-        done = await ended(client, batch)
+        done = await wait_for_end(client, batch)
         errors = await rows_of(client, done["error_file_id"])
     assert done["status"] == "failed"
     assert {one["error"]["message"] for one in errors[1:]} == {

@@ -1,4 +1,4 @@
-"""How batches end: cancelled, cancelled too late, expired, failed, and what fails for a while."""
+"""The ends of batches: cancelled, cancelled too late, expired, failed, and failing for a while."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from adapter.upstream.batch_jobs import BatchJobs
 from adapter.upstream.errors import UpstreamError, UpstreamUnavailable
 from adapter.upstream.uploads import FileUploads
 from adapter.wire.gemini.errors import Status
-from tests.server.batches.running import MODEL, Clock, begin, ended, jobs_at, line, rows_of, run, serving
+from tests.server.batches.running import MODEL, Clock, begin, jobs_at, line, rows_of, run, serving, wait_for_end
 
 ROWS = [line(f"row-{n}", f"number {n}") for n in range(6)]
 SLOW = EmulatorSettings(batch_delay=1e9)
@@ -38,7 +38,7 @@ async def test_a_batch_that_is_cancelled_ends_with_a_line_for_each_request(tmp_p
             await asyncio.sleep(0.01)
         got = (await cancel(client, batch)).json()
         assert got["status"] == "cancelling"
-        done = await ended(client, batch)
+        done = await wait_for_end(client, batch)
         assert (done["status"], done["output_file_id"]) == ("cancelled", None)
         assert done["cancelling_at"] <= done["cancelled_at"]
         errors = await rows_of(client, done["error_file_id"])
@@ -72,7 +72,7 @@ async def test_a_job_that_succeeds_though_it_was_cancelled_is_complete(tmp_path,
             await asyncio.sleep(0.01)
         assert (await cancel(client, batch)).json()["status"] == "cancelling"
         clock.now += 2_000
-        done = await ended(client, batch)
+        done = await wait_for_end(client, batch)
         assert (done["status"], done["request_counts"]["completed"], done["cancelling_at"]) == ("completed", 6, None)
 
 
@@ -85,7 +85,7 @@ async def test_a_batch_is_cancelled_before_its_job_has_begun(tmp_path, monkeypat
         batch = await begin(client, *ROWS)
         await until_status(client, batch, "in_progress")
         await cancel(client, batch)
-        done = await ended(client, batch)
+        done = await wait_for_end(client, batch)
         assert (done["status"], await jobs_at(gemini, client)) == ("cancelled", [])
 
 
@@ -95,7 +95,7 @@ async def test_a_batch_asked_one_by_one_is_cancelled_with_what_was_answered(tmp_
         while len(await gemini.requests()) < 3:
             await asyncio.sleep(0.01)
         await cancel(client, batch)
-        done = await ended(client, batch)
+        done = await wait_for_end(client, batch)
         assert done["status"] == "cancelled"
         output = await rows_of(client, done["output_file_id"])
         errors = await rows_of(client, done["error_file_id"])
@@ -108,7 +108,7 @@ async def test_a_batch_asked_one_by_one_is_cancelled_with_what_was_answered(tmp_
 async def test_a_batch_whose_window_passes_expires(tmp_path, monkeypatch, platform):
     monkeypatch.setattr("adapter.server.batches.manager.WINDOW", 1)
     async with serving(tmp_path, platform, emulator=SLOW, batch_rate=1.0) as (_, client):
-        done = await ended(client, await begin(client, *ROWS))
+        done = await wait_for_end(client, await begin(client, *ROWS))
         assert done["status"] == "expired"
         assert done["expires_at"] < done["expired_at"] + 1
         errors = await rows_of(client, done["error_file_id"])
@@ -170,7 +170,7 @@ async def test_a_job_that_somebody_deletes_at_gemini_fails_its_requests(tmp_path
         while not (jobs := await jobs_at(gemini, client)):
             await asyncio.sleep(0.01)
         await client.delete(f"{gemini.url}/v1beta/{jobs[0]['name']}", headers={"x-goog-api-key": "k"})
-        done = await ended(client, batch)
+        done = await wait_for_end(client, batch)
         assert (done["status"], done["request_counts"]["failed"]) == ("failed", 6)
 
 

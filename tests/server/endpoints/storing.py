@@ -1,10 +1,10 @@
-"""What the tests of files, uploads and batches use: an adapter with a store on the disk, and ways to put files in."""
+"""Helpers of the tests of files, uploads and batches: an adapter with a store on the disk, and ways to put files in."""
 
 from contextlib import asynccontextmanager
 
 from openai import AsyncOpenAI
 
-from tests.support.scripted import adapter, scripted
+from tests.support.scripted import adapter, run_upstream
 
 FILES = "/v1/files"
 TEXT = ("a.txt", b"hello", "text/plain")
@@ -14,11 +14,11 @@ TEXT = ("a.txt", b"hello", "text/plain")
 async def serving(tmp_path, **settings):
     """A client of an adapter whose upstream may not be asked."""
     given = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}", **settings}
-    async with scripted(None) as upstream, adapter(upstream, **given) as client:
+    async with run_upstream(None) as upstream, adapter(upstream, **given) as client:
         yield client
 
 
-def packaged(client, key="any"):
+def package(client, key="any"):
     return AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key=key, http_client=client, max_retries=0)
 
 

@@ -6,13 +6,13 @@ import json
 import pytest
 
 from tests.support.guards import PATIENCE
-from tests.support.scripted import adapter, answer, chat, events, frame, says_hello, scripted
+from tests.support.scripted import adapter, answer, chat, events, frame, run_upstream, says_hello
 
 PATH = "/v1/chat/completions"
 
 
 async def test_a_whole_answer_tells_of_itself_in_its_headers():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=chat(user="me", temperature=0.5))
     assert response.json()["choices"][0]["message"]["content"] == "Hello"
     headers = response.headers
@@ -25,13 +25,13 @@ async def test_a_whole_answer_tells_of_itself_in_its_headers():
 
 
 async def test_the_same_routes_serve_without_v1():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post("/chat/completions", json=chat())
     assert response.status_code == 200
 
 
 async def test_a_stream_ends_with_done():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=chat(stream=True))
     *chunks, done = events(response.text)
     assert done == "[DONE]"
@@ -52,7 +52,7 @@ async def test_the_first_chunk_leaves_before_the_last_event_comes():
         await call.end()
 
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream) as client,
         client.stream("POST", PATH, json=chat(stream=True)) as response,
     ):
@@ -69,7 +69,7 @@ async def test_an_early_failure_of_a_stream_is_a_normal_error():
     async def script(call):
         await call.json({"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}, 429)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=chat(stream=True))
     assert response.status_code == 429
     assert response.json()["error"]["code"] == "rate_limit_exceeded"
@@ -88,7 +88,7 @@ async def test_a_late_failure_is_an_error_event_and_nothing_looks_finished(tail)
     async def script(call):
         await call.stream(answer("Hel", finish=None), tail)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=chat(stream=True))
     last = json.loads(events(response.text)[-1])
     assert response.status_code == 200
@@ -101,7 +101,7 @@ async def test_a_stream_without_a_finish_is_an_error_event():
     async def script(call):
         await call.stream(answer("Hel", finish=None))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=chat(stream=True))
     assert json.loads(events(response.text)[-1])["error"]["code"] == "incomplete_stream"
     assert "[DONE]" not in response.text
@@ -115,7 +115,7 @@ async def test_a_silent_start_is_committed_and_kept_alive_and_a_later_failure_is
         await call.json({"error": {"code": 500, "message": "broken", "status": "INTERNAL"}}, 500)
 
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream, commit_after=0.1, heartbeat_after=0.2) as client,
         client.stream("POST", PATH, json=chat(stream=True)) as response,
     ):
@@ -137,7 +137,7 @@ async def test_heartbeats_can_be_chunks():
         await call.stream(answer("x"))
 
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream, commit_after=0.1, heartbeat="chunk", heartbeat_after=0.1) as client,
         client.stream("POST", PATH, json=chat(stream=True)) as response,
     ):
@@ -167,7 +167,7 @@ async def hangs_in_the_middle(call):
     ids=["whole", "before the first event", "in the middle"],
 )
 async def test_a_client_that_leaves_cancels_the_upstream_call(script, stream):
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         task = asyncio.create_task(client.post(PATH, json=chat(stream=stream)))
         while not upstream.seen:
             await asyncio.sleep(0.01)
@@ -178,7 +178,7 @@ async def test_a_client_that_leaves_cancels_the_upstream_call(script, stream):
 
 
 async def test_several_choices_are_several_calls_where_the_model_gives_one():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         whole = await client.post(PATH, json=chat(n=3))
         streamed = await client.post(PATH, json=chat(n=2, stream=True, stream_options={"include_usage": True}))
     assert [choice["index"] for choice in whole.json()["choices"]] == [0, 1, 2]
@@ -205,7 +205,7 @@ async def test_a_relays_done_ends_an_answer_without_a_finish_reason_where_the_op
         await call.end()
 
     body = chat(stream=True) if path == PATH else {"model": "gemini-3.5-flash", "input": "hi", "stream": True}
-    async with scripted(script) as upstream:
+    async with run_upstream(script) as upstream:
         async with adapter(upstream, upstream_done_ends=True) as client:
             ended = await client.post(path, json=body, headers={"x-adapter-notes": "full"})
         async with adapter(upstream) as client:
@@ -226,7 +226,7 @@ async def test_no_choice_is_missing_where_one_of_several_calls_answers_nothing(s
         said = nothing if call.number == silent else answer("Hello")
         await (call.stream(said) if ":stream" in call.request.path else call.json(said))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=chat(n=3, stream=stream))
     assert "empty_answer" in response.text
     assert "[DONE]" not in response.text
@@ -238,7 +238,7 @@ async def test_what_each_of_several_calls_says_comes_with_its_choice():
         said = {**answer("Hello"), "responseId": f"r{call.number}", "turn": call.number}
         await (call.stream(said) if ":stream" in call.request.path else call.json(said))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         whole = await client.post(PATH, json=chat(n=2))
         streamed = await client.post(PATH, json=chat(n=2, stream=True))
     told = [choice["message"]["extra_content"]["google"] for choice in whole.json()["choices"]]
@@ -260,17 +260,17 @@ async def test_one_failing_call_of_several_fails_the_request():
         else:
             await says_hello(call)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         whole = await client.post(PATH, json=chat(n=2))
         assert whole.status_code == 503
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         streamed = await client.post(PATH, json=chat(n=2, stream=True))
     assert "busy" in streamed.text
     assert "[DONE]" not in streamed.text
 
 
 async def test_strict_mode_lists_every_loss_in_one_error():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         request = chat(user="me", frequency_penalty=1.0, seed=2**40)
         response = await client.post(PATH, json=request, headers={"x-adapter-strict": "all"})
         lenient = await client.post(PATH, json=request)
@@ -282,7 +282,7 @@ async def test_strict_mode_lists_every_loss_in_one_error():
 
 
 async def test_a_level_of_strictness_that_is_none_is_an_error_that_names_them():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=chat(), headers={"x-adapter-strict": "perhaps"})
     error = response.json()["error"]
     assert (response.status_code, error["param"]) == (400, "x-adapter-strict")
@@ -291,7 +291,7 @@ async def test_a_level_of_strictness_that_is_none_is_an_error_that_names_them():
 
 
 async def test_strict_mode_says_what_each_loss_is_and_how_it_may_pass():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         request = chat(user="me", frequency_penalty=1.0)
         response = await client.post(PATH, json=request, headers={"x-adapter-strict": "answers"})
     message = response.json()["error"]["message"]
@@ -302,7 +302,7 @@ async def test_strict_mode_says_what_each_loss_is_and_how_it_may_pass():
 
 async def test_single_notes_can_be_allowed_or_rejected_by_their_codes():
     policy = {"user.dropped": "allow", "seed.approximated": "reject"}
-    async with scripted(says_hello) as upstream, adapter(upstream, strict="answers", notes=policy) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, strict="answers", notes=policy) as client:
         allowed = await client.post(PATH, json=chat(user="me"))
         strict = await client.post(PATH, json=chat(frequency_penalty=1.0))
         lenient = await client.post(PATH, json=chat(seed=2**40), headers={"x-adapter-strict": "false"})
@@ -310,7 +310,7 @@ async def test_single_notes_can_be_allowed_or_rejected_by_their_codes():
 
 
 async def test_the_whole_ledger_comes_in_the_body_on_request():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         asked = {"x-adapter-notes": "full"}
         whole = await client.post(PATH, json=chat(user="me"), headers=asked)
         streamed = await client.post(PATH, json=chat(user="me", stream=True), headers=asked)
@@ -322,7 +322,7 @@ async def test_the_whole_ledger_comes_in_the_body_on_request():
 
 
 async def test_the_dry_run_shows_the_body_and_calls_nothing():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post("/translate", json=chat(model="gpt-6-astra", stop="END"))
     shown = response.json()
     assert shown["model"] == "gemini-3.8-flash"
@@ -334,7 +334,7 @@ async def test_the_dry_run_shows_the_body_and_calls_nothing():
 
 async def test_a_relay_without_the_streaming_method_still_streams():
     async with (
-        scripted(says_hello) as upstream,
+        run_upstream(says_hello) as upstream,
         adapter(upstream, upstream_streaming=False, upstream_auth="bearer") as client,
     ):
         response = await client.post(PATH, json=chat(stream=True))
@@ -350,20 +350,20 @@ async def test_the_callers_own_key_is_passed_on_and_errors_of_it_are_its_own():
         error = {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT", "details": details}
         await call.json({"error": error}, 400)
 
-    async with scripted(script) as upstream, adapter(upstream, upstream_auth="caller") as client:
+    async with run_upstream(script) as upstream, adapter(upstream, upstream_auth="caller") as client:
         mine = await client.post(PATH, json=chat(), headers={"authorization": "Bearer mine"})
         none = await client.post(PATH, json=chat())
     assert upstream.seen[0].headers["x-goog-api-key"] == "mine"
     assert (mine.status_code, mine.json()["error"]["code"]) == (401, "invalid_api_key")
     assert none.status_code == 401
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         ours = await client.post(PATH, json=chat())
     assert (ours.status_code, ours.json()["error"]["code"]) == (502, "upstream_auth_failed")
     assert ours.headers["x-should-retry"] == "false"
 
 
 async def test_client_keys_keep_strangers_out_of_every_route():
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("right",)) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=("right",)) as client:
         good = await client.post(PATH, json=chat(), headers={"authorization": "Bearer right"})
         denied = [
             await client.post(PATH, json=chat(), headers={"authorization": "Bearer wrong"}),
@@ -384,7 +384,7 @@ async def test_a_malformed_call_is_asked_again_only_where_the_operator_wants_it(
         else:
             await call.json(answer("Hello"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=chat())
         assert response.status_code == 502
         assert response.json()["error"] == {
@@ -393,7 +393,7 @@ async def test_a_malformed_call_is_asked_again_only_where_the_operator_wants_it(
             "param": None,
             "code": "malformed_function_call",
         }
-    async with scripted(script) as upstream, adapter(upstream, retry_malformed=True) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, retry_malformed=True) as client:
         assert (await client.post(PATH, json=chat())).status_code == 200
 
 
@@ -411,7 +411,7 @@ async def test_a_malformed_call_is_asked_again_only_where_the_operator_wants_it(
     ids=["cut", "empty", "a list", "a wrong type", "a wrong type inside", "not UTF-8", "too deep"],
 )
 async def test_a_body_that_cannot_be_read_is_a_clear_400(body, param):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, content=body)
     error = response.json()["error"]
     assert response.status_code == 400
@@ -421,7 +421,7 @@ async def test_a_body_that_cannot_be_read_is_a_clear_400(body, param):
 
 
 async def test_a_body_that_is_too_large_is_a_413():
-    async with scripted(says_hello) as upstream, adapter(upstream, max_body=1_000) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, max_body=1_000) as client:
         fits = await client.post(PATH, json=chat("x" * 100))
         declared = await client.post(PATH, json=chat("x" * 2_000))
 
@@ -434,7 +434,7 @@ async def test_a_body_that_is_too_large_is_a_413():
 
 
 async def test_unknown_urls_and_methods_answer_in_openais_shape():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         for response in (await client.get("/v1/nothing"), await client.get(PATH)):
             assert response.status_code in (404, 405)
             assert set(response.json()["error"]) == {"message", "type", "param", "code"}
@@ -450,7 +450,7 @@ async def test_only_the_fields_of_the_relays_page_reach_the_anyfast_profile():
         safety_settings=[{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
         response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
     )
-    async with scripted(says_hello) as upstream, adapter(upstream, upstream_profile="anyfast") as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, upstream_profile="anyfast") as client:
         response = await client.post(PATH, json=request)
     body = upstream.seen[0].body
     assert response.status_code == 200
@@ -460,7 +460,7 @@ async def test_only_the_fields_of_the_relays_page_reach_the_anyfast_profile():
 
 
 async def test_the_page_shows_the_last_exchanges():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         await client.post(PATH, json=chat(user="me", stream=True))
         rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
         detail = (await client.get(f"/inspector/exchanges/{rows[0]['id']}")).json()
@@ -475,7 +475,7 @@ async def test_the_page_shows_the_last_exchanges():
 
 
 async def test_the_page_is_off_where_others_can_reach_the_server():
-    async with scripted(says_hello) as upstream, adapter(upstream, inspector=False) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, inspector=False) as client:
         assert (await client.get("/")).status_code == 404
         assert (await client.get("/inspector/exchanges")).status_code == 404
 
@@ -489,7 +489,7 @@ async def test_models_are_listed_over_all_pages():
         else:
             await call.json({"name": "models/a"})
 
-    async with scripted(script) as upstream, adapter(upstream, models={"mine": "a", "x*": "a"}) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, models={"mine": "a", "x*": "a"}) as client:
         listed = (await client.get("/v1/models")).json()
         one = (await client.get("/models/mine")).json()
     assert [model["id"] for model in listed["data"]] == ["a", "b", "mine"]
@@ -505,7 +505,7 @@ async def test_models_are_listed_over_all_pages():
 async def test_an_image_at_a_private_address_is_a_clear_error_and_never_fetched(policy, told):
     image = {"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/x.png"}}
     request = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": [image]}]}
-    async with scripted(says_hello) as upstream, adapter(upstream, fetch_media=policy) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, fetch_media=policy) as client:
         response = await client.post(PATH, json=request)
     assert response.status_code == 400
     assert told in response.json()["error"]["message"]

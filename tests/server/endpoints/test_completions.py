@@ -6,7 +6,7 @@ import pytest
 
 from adapter.wire.openai.completions import CompletionRequest
 from conformance.cases import all_cases
-from tests.support.scripted import adapter, answer, chat, events, scripted
+from tests.support.scripted import adapter, answer, chat, events, run_upstream
 
 PATH = "/v1/completions"
 MODEL = "gemini-2.0-flash"
@@ -17,7 +17,7 @@ def test_every_field_has_a_case():
     assert rules == set(CompletionRequest.__struct_fields__)
 
 
-async def told(call):
+async def answer_prompt(call):
     """Two words about the prompt, one event each."""
     text = call.request.body["contents"][0]["parts"][0]["text"]
     await call.stream(answer(f"{text}1 ", finish=None), answer(f"{text}2"))
@@ -25,7 +25,7 @@ async def told(call):
 
 async def test_a_stream_of_several_prompts_is_numbered_and_ends_with_all_usage():
     asked = {"model": MODEL, "prompt": ["a", "b"], "stream": True, "echo": True, "max_tokens": 5}
-    async with scripted(told) as upstream, adapter(upstream) as client:
+    async with run_upstream(answer_prompt) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, json={**asked, "stream_options": {"include_usage": True}})
     *chunks, done = events(got.text)
     read = [json.loads(chunk) for chunk in chunks]
@@ -49,11 +49,11 @@ async def test_a_stream_of_several_prompts_is_numbered_and_ends_with_all_usage()
 async def test_an_error_in_the_second_prompt_is_the_streams_last_event():
     async def script(call):
         if call.number == 1:
-            await told(call)
+            await answer_prompt(call)
         else:
             await call.json({"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}, 400)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, json={"model": MODEL, "prompt": ["a", "b"], "stream": True, "max_tokens": 5})
     assert json.loads(events(got.text)[-1])["error"]["message"] == "no"
 
@@ -69,7 +69,7 @@ async def test_an_answer_that_fails_is_the_error_that_it_is_in_a_chat(said, stat
     async def script(call):
         await call.json(said, status)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, json={"model": MODEL, "prompt": prompt, "max_tokens": 5})
         in_chat = await client.post("/v1/chat/completions", json=chat(model=MODEL))
     assert (got.status_code, got.json()) == (in_chat.status_code, in_chat.json())
@@ -81,7 +81,7 @@ async def test_an_echo_of_no_tokens_asks_for_none():
         await call.json({"totalTokens": 2})
 
     asked = {"model": MODEL, "prompt": ["a", "b"], "echo": True, "max_tokens": 0, "n": 2}
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = (await client.post(PATH, json=asked)).json()
     assert [(one["index"], one["text"]) for one in got["choices"]] == [(0, "a"), (1, "a"), (2, "b"), (3, "b")]
     assert got["usage"] == {"prompt_tokens": 4, "completion_tokens": 0, "total_tokens": 4}

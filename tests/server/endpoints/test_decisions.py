@@ -5,7 +5,7 @@ from openai import AsyncOpenAI, BadRequestError
 
 from adapter.emulator import EmulatorSettings
 from adapter.settings import KnownClient
-from tests.support.scripted import Kept, adapter, emulated, scripted
+from tests.support.scripted import Kept, adapter, run_emulator, run_upstream
 
 QUESTIONS = [
     {"type": "predicate", "name": "urgent", "instructions": "Does the customer say that it is urgent?"},
@@ -25,7 +25,7 @@ QUESTIONS = [
 
 @pytest.fixture
 async def gemini():
-    async with emulated(EmulatorSettings()) as made:
+    async with run_emulator(EmulatorSettings()) as made:
         yield made
 
 
@@ -76,7 +76,7 @@ async def test_a_chat_model_is_refused_before_anything_is_asked(gemini):
 
 async def test_a_client_without_the_model_may_not_decide():
     clients = (KnownClient(name="a", key="key-of-a", models=("gemini-3.5-*",)),)
-    async with scripted(None) as upstream, adapter(upstream, clients=clients) as client:
+    async with run_upstream(None) as upstream, adapter(upstream, clients=clients) as client:
         got = await client.post(
             "/v1/decisions",
             json={"model": "gemini-decision-1", "input": "x", "questions": QUESTIONS},

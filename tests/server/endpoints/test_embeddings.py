@@ -12,7 +12,7 @@ from adapter.emulator import EmulatorSettings
 from adapter.server.media import openai_tokens
 from adapter.settings import KnownClient
 from tests.support.oracles import floats_of
-from tests.support.scripted import adapter, emulated, scripted
+from tests.support.scripted import adapter, run_emulator, run_upstream
 
 PATH = "/v1/embeddings"
 MODEL = "gemini-embedding-2"
@@ -37,7 +37,7 @@ async def test_250_inputs_are_three_calls_whose_vectors_keep_the_order():
         await asyncio.sleep(0.05 / call.number)
         await call.json(vectors(call.request))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = (await client.post(PATH, json=asking(250))).json()
     assert sorted(len(one.body["requests"]) for one in upstream.seen) == [50, 100, 100]
     assert [(one["index"], one["embedding"]) for one in got["data"]] == [(n, [float(n)]) for n in range(250)]
@@ -51,7 +51,7 @@ async def test_a_batch_that_fails_for_good_fails_all_and_no_other_batch_is_asked
         else:
             await call.json(vectors(call.request))
 
-    async with scripted(script) as upstream, adapter(upstream, retries=2) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, retries=2) as client:
         got = await client.post(PATH, json=asking(250))
     assert (got.status_code, got.json()["error"]["message"]) == (400, "no")
     sizes = [len(one.body["requests"]) for one in upstream.seen]
@@ -66,14 +66,14 @@ async def test_a_batch_that_fails_once_is_repeated_alone():
         else:
             await call.json(vectors(call.request))
 
-    async with scripted(script) as upstream, adapter(upstream, retries=1) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, retries=1) as client:
         got = await client.post(PATH, json=asking(150))
     assert [one["embedding"] for one in got.json()["data"]] == [[float(n)] for n in range(150)]
     assert sorted(len(one.body["requests"]) for one in upstream.seen) in ([50, 50, 100], [50, 100, 100])
 
 
 async def test_openais_default_of_base64_is_what_the_emulator_embeds():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         asked = {"model": "text-embedding-3-small", "input": ["cat", "a cat", "stone"], "encoding_format": "base64"}
         got = await client.post(PATH, json=asked)
         bare = await client.post(PATH, json={**asked, "encoding_format": "float"})
@@ -94,7 +94,7 @@ async def test_openais_default_of_base64_is_what_the_emulator_embeds():
 async def test_tokens_without_their_data_are_an_error_that_says_what_to_set(monkeypatch):
     monkeypatch.delenv(openai_tokens.VARIABLE, raising=False)
     openai_tokens.detokenizer.cache_clear()
-    async with scripted(None) as upstream, adapter(upstream) as client:
+    async with run_upstream(None) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, json={"model": MODEL, "input": [[1, 2]]})
     error = got.json()["error"]
     assert (got.status_code, error["param"]) == (400, "input[0]")
@@ -121,14 +121,14 @@ async def test_tokens_are_read_where_their_data_are(tiktoken):
     async def script(call):
         await call.json(vectors(call.request))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, json={"model": MODEL, "input": [[4, 2], [7]], "dimensions": 1})
         assert [one["embedding"] for one in got.json()["data"]] == [[42.0], [7.0]]
 
 
 async def test_a_client_may_embed_only_with_its_models():
     clients = (KnownClient(name="a", key="key-of-a", models=("gemini-embedding-*",)),)
-    async with scripted(None) as upstream, adapter(upstream, clients=clients) as client:
+    async with run_upstream(None) as upstream, adapter(upstream, clients=clients) as client:
         got = await client.post(
             PATH, json={"model": "text-embedding-3-small", "input": "a"}, headers={"authorization": "Bearer key-of-a"}
         )

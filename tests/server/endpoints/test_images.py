@@ -18,7 +18,7 @@ from adapter.emulator.generation.media import picture
 from adapter.upstream.media import Fetched
 from adapter.upstream.media_fetcher import Fetcher
 from tests.support.guards import PATIENCE
-from tests.support.scripted import adapter, answer, emulated, scripted
+from tests.support.scripted import adapter, answer, run_emulator, run_upstream
 
 PNG = picture("a cat", "1:1", "512")
 FAULTY = "gemini-3.1-flash-image+fault-"
@@ -28,7 +28,7 @@ def openai_of(client):
     return AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="any", http_client=client, max_retries=0)
 
 
-def opened(b64):
+def open_image(b64):
     return Image.open(io.BytesIO(base64.b64decode(b64)))
 
 
@@ -45,11 +45,15 @@ def drawn(*files, thought=None, mime="image/png", finish="STOP"):
 
 
 async def test_the_openai_package_gets_a_png_of_the_asked_size():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         found = await openai_of(client).images.generate(model="gpt-image-2", prompt="a cat")
         wide = await openai_of(client).images.generate(model="gpt-image-2", prompt="a cat", size="1536x1024", n=2)
-    assert (opened(found.data[0].b64_json).size, found.size, found.output_format) == ((1024, 1024), "1024x1024", "png")
-    assert [opened(one.b64_json).size for one in wide.data] == [(1264, 848)] * 2
+    assert (open_image(found.data[0].b64_json).size, found.size, found.output_format) == (
+        (1024, 1024),
+        "1024x1024",
+        "png",
+    )
+    assert [open_image(one.b64_json).size for one in wide.data] == [(1264, 848)] * 2
     assert wide.size == "1264x848"
     assert wide.usage.output_tokens == 2 * 1120
     assert found.background == "opaque"
@@ -57,9 +61,9 @@ async def test_the_openai_package_gets_a_png_of_the_asked_size():
 
 @pytest.mark.parametrize(("kind", "signature"), [("jpeg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
 async def test_images_come_in_the_format_that_was_asked_for(kind, signature):
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         found = await openai_of(client).images.generate(prompt="a cat", output_format=kind)
-    assert (opened(found.data[0].b64_json).format, found.output_format) == (signature, kind)
+    assert (open_image(found.data[0].b64_json).format, found.output_format) == (signature, kind)
 
 
 async def test_a_jpeg_of_geminis_becomes_the_png_that_the_default_request_expects():
@@ -69,9 +73,9 @@ async def test_a_jpeg_of_geminis_becomes_the_png_that_the_default_request_expect
     async def script(call):
         await call.json(drawn(file.getvalue(), mime="image/jpeg"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         found = await openai_of(client).images.generate(prompt="a cat", model="gpt-image-1")
-    image = opened(found.data[0].b64_json)
+    image = open_image(found.data[0].b64_json)
     assert (image.format, image.size, found.size) == ("PNG", (40, 30), "40x30")
 
 
@@ -82,7 +86,7 @@ async def test_compression_makes_smaller_files():
     async def script(call):
         await call.json(drawn(noise.getvalue()))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         images = openai_of(client).images
         poor = await images.generate(prompt="a cat", output_format="jpeg", output_compression=10)
         good = await images.generate(prompt="a cat", output_format="jpeg", output_compression=100)
@@ -90,14 +94,14 @@ async def test_compression_makes_smaller_files():
 
 
 async def test_a_stream_ends_with_the_whole_image():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         openai = openai_of(client)
         stream = await openai.images.generate(prompt="a cat", stream=True, partial_images=2)
         events = [event async for event in stream]
         edited = await openai.images.edit(prompt="a cat", image=PNG, stream=True)
         edits = [event async for event in edited]
     assert [event.type for event in events] == ["image_generation.completed"]
-    assert opened(events[0].b64_json).size == (1024, 1024)
+    assert open_image(events[0].b64_json).size == (1024, 1024)
     assert events[0].usage.output_tokens == 1120
     assert [event.type for event in edits] == ["image_edit.completed"]
 
@@ -110,7 +114,7 @@ async def test_each_image_of_a_stream_is_sent_as_soon_as_it_is_drawn():
             await first_is_here.wait()
         await call.json(drawn(PNG))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         stream = await openai_of(client).images.generate(prompt="a cat", stream=True, n=3)
         types = []
         async for event in stream:
@@ -124,7 +128,7 @@ async def test_an_image_that_is_not_drawn_does_not_end_the_stream_of_the_others(
     async def script(call):
         await call.json(drawn(finish="IMAGE_SAFETY") if call.number == 1 else drawn(PNG))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         stream = await openai_of(client).images.generate(prompt="a cat", stream=True, n=2)
         assert [event.type async for event in stream] == ["image_generation.completed"]
 
@@ -140,7 +144,7 @@ async def test_a_client_that_leaves_a_stream_of_images_ends_all_calls():
         await has_both.wait()
         await call.json(drawn(PNG))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         stream = await openai_of(client).images.generate(prompt="a cat", stream=True, n=2)
         await anext(aiter(stream))
         await stream.close()
@@ -151,7 +155,7 @@ async def test_forms_send_their_files_with_the_prompt_behind_them():
     async def script(call):
         await call.json(drawn(PNG))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         files = [("a.png", PNG, "image/png"), ("b.bin", PNG, "application/octet-stream")]
         await openai_of(client).images.edit(model="gpt-image-2", image=files, prompt='Say "data":"upload:0"', mask=PNG)
         headers = client.headers
@@ -167,7 +171,7 @@ async def test_an_edit_in_json_takes_references():
         await call.json(drawn(PNG))
 
     url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post("/v1/images/edits", json={"prompt": "greener", "images": [{"image_url": url}]})
     assert got.status_code == 200
     assert base64.b64decode(upstream.seen[0].body["contents"][0]["parts"][0]["inlineData"]["data"]) == PNG
@@ -177,7 +181,7 @@ async def test_variations_have_a_prompt_of_the_adapters():
     async def script(call):
         await call.json(drawn(PNG))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         with pytest.deprecated_call():
             found = await openai_of(client).images.create_variation(image=PNG, model="dall-e-2", n=2)
     assert [one.url.partition(",")[0] for one in found.data] == ["data:image/png;base64"] * 2
@@ -185,7 +189,7 @@ async def test_variations_have_a_prompt_of_the_adapters():
 
 
 async def test_pages_of_other_origins_may_not_send_forms():
-    async with scripted(lambda call: call.json(drawn(PNG))) as upstream, adapter(upstream) as client:
+    async with run_upstream(lambda call: call.json(drawn(PNG))) as upstream, adapter(upstream) as client:
         headers = {"origin": "https://example.com"}
         got = await client.post("/v1/images/edits", files={"image": PNG}, data={"prompt": "a"}, headers=headers)
     assert (got.status_code, upstream.seen) == (403, [])
@@ -199,7 +203,7 @@ async def draws(call):
 async def test_an_image_at_a_private_address_is_never_fetched(policy, text):
     body = {"prompt": "greener", "images": [{"image_url": "http://127.0.0.1:9/x.png"}]}
     async with (
-        scripted(lambda call: call.json(drawn(PNG))) as upstream,
+        run_upstream(lambda call: call.json(drawn(PNG))) as upstream,
         adapter(upstream, fetch_media=policy) as client,
     ):
         got = await client.post("/v1/images/edits", json=body)
@@ -215,7 +219,7 @@ async def test_an_image_at_an_address_is_fetched_where_the_operator_allows_it(mo
     url = "https://example.org/cat.png"
     body = {"prompt": "greener", "images": [{"image_url": url}]}
     async with (
-        scripted(lambda call: call.json(drawn(PNG))) as upstream,
+        run_upstream(lambda call: call.json(drawn(PNG))) as upstream,
         adapter(upstream, fetch_media="https") as client,
     ):
         got = await client.post("/v1/images/edits", json=body)
@@ -227,7 +231,7 @@ async def test_a_stored_file_is_edited_by_its_id(tmp_path):
     async def script(call):
         await call.json(drawn(PNG))
 
-    async with scripted(script) as upstream, adapter(upstream, files_dir=str(tmp_path)) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, files_dir=str(tmp_path)) as client:
         stored = await openai_of(client).files.create(file=("a.png", PNG, "image/png"), purpose="vision")
         body = {"prompt": "greener", "images": [{"file_id": stored.id}]}
         got = await client.post("/v1/images/edits", json=body)
@@ -240,7 +244,7 @@ LINKED = {"public_url": "http://gateway.example/", "client_keys": ("right", "oth
 
 
 async def test_a_link_leads_to_the_image_without_a_key_for_an_hour(tmp_path, monkeypatch):
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, files_dir=str(tmp_path), **LINKED) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, files_dir=str(tmp_path), **LINKED) as client:
         body = {"prompt": "a cat", "response_format": "url", "output_format": "jpeg"}
         got = await client.post("/v1/images/generations", json=body, headers={"authorization": "Bearer right"})
         url = got.json()["data"][0]["url"]
@@ -262,7 +266,7 @@ async def test_a_link_leads_to_the_image_without_a_key_for_an_hour(tmp_path, mon
 
 async def test_without_room_for_images_the_url_is_a_data_url_and_a_note_says_so(tmp_path):
     room = {"files_dir": str(tmp_path), "files_max_bytes": 10, **LINKED}
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, **room) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, **room) as client:
         body = {"prompt": "a cat", "response_format": "url"}
         got = await client.post("/v1/images/generations", json=body, headers={"authorization": "Bearer right"})
     assert got.json()["data"][0]["url"].startswith("data:image/png;base64,")
@@ -271,7 +275,7 @@ async def test_without_room_for_images_the_url_is_a_data_url_and_a_note_says_so(
 
 async def test_images_under_links_count_for_their_client_alone(tmp_path):
     body = {"prompt": "a cat", "response_format": "url"}
-    async with scripted(draws) as upstream:
+    async with run_upstream(draws) as upstream:
         room = {"files_dir": str(tmp_path), "files_max_bytes": len(PNG) + 10, **LINKED}
         async with adapter(upstream, **room) as client:
             links = []
@@ -291,7 +295,7 @@ async def test_a_bomb_that_gemini_draws_is_an_error_and_one_that_a_client_sends_
     async def script(call):
         await call.json(drawn(header if "bomb" in json.dumps(call.request.body) else PNG))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         with pytest.raises(APIError, match="exceeds limit"):
             await openai_of(client).images.generate(prompt="a bomb", output_format="jpeg")
         got = await openai_of(client).images.edit(prompt="greener", image=("a.png", header, "image/png"))
@@ -310,7 +314,7 @@ async def test_the_page_shows_neither_images_nor_sounds_whole():
         "/v1/audio/speech": speech,
         "/v1/responses": {"model": "gemini-3.1-flash-image", "input": "a cat", "tools": [large]},
     }
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, inspector="on") as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, inspector="on") as client:
         for path, body in asked.items():
             assert (await client.post(path, json=body)).status_code == 200
         rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
@@ -325,7 +329,7 @@ async def test_drafts_among_the_thoughts_are_no_results():
     async def script(call):
         await call.json(drawn(PNG, thought="AAAA"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         found = await openai_of(client).images.generate(prompt="a cat")
     assert [base64.b64decode(one.b64_json) for one in found.data] == [PNG]
 
@@ -336,7 +340,7 @@ async def test_one_blocked_among_several_is_told():
     async def script(call):
         await call.json(drawn(finish="IMAGE_SAFETY") if next(numbers) == 1 else drawn(PNG))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post("/v1/images/generations", json={"prompt": "a cat", "n": 3})
     assert len(got.json()["data"]) == 2
     assert "images-missing" in got.headers["x-adapter-notes"]
@@ -355,14 +359,14 @@ async def test_one_blocked_among_several_is_told():
     ],
 )
 async def test_what_gemini_does_not_draw_is_a_400_that_says_why(fault, code):
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         with pytest.raises(BadRequestError) as refused:
             await openai_of(client).images.generate(model=FAULTY + fault, prompt="a cat")
     assert refused.value.code == code
 
 
 async def test_a_stream_that_fails_before_its_first_byte_is_an_error_of_http():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         with pytest.raises(BadRequestError):
             await openai_of(client).images.generate(model=FAULTY + "no-image", prompt="a cat", stream=True)
 
@@ -372,7 +376,7 @@ async def test_a_stream_that_fails_later_ends_with_an_error():
         await asyncio.sleep(0.3)
         await call.json({"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}, 400)
 
-    async with scripted(script) as upstream, adapter(upstream, commit_after=0.05) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, commit_after=0.05) as client:
         stream = await openai_of(client).images.generate(prompt="a cat", stream=True)
         with pytest.raises(APIError, match="no"):
             _ = [event async for event in stream]
@@ -380,13 +384,13 @@ async def test_a_stream_that_fails_later_ends_with_an_error():
 
 @pytest.mark.parametrize("model", ["a b", "gemini-3.8-flash", "tts-1"])
 async def test_a_model_that_draws_nothing_is_refused(model):
-    async with scripted(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
+    async with run_upstream(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
         got = await client.post("/v1/images/generations", json={"prompt": "a", "model": model})
     assert (got.status_code, got.json()["error"]["param"], upstream.seen) == (400, "model", [])
 
 
 async def test_strict_mode_refuses_a_mask():
-    async with scripted(lambda call: call.json(drawn(PNG))) as upstream, adapter(upstream) as client:
+    async with run_upstream(lambda call: call.json(drawn(PNG))) as upstream, adapter(upstream) as client:
         with pytest.raises(OpenAIError, match="mask"):
             await openai_of(client).images.edit(
                 image=PNG, mask=PNG, prompt="a", extra_headers={"x-adapter-strict": "answers"}
@@ -395,7 +399,7 @@ async def test_strict_mode_refuses_a_mask():
 
 
 async def test_the_page_shows_forms_without_their_bytes():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, inspector="on") as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, inspector="on") as client:
         await openai_of(client).images.edit(image=("cat.png", PNG), prompt="greener")
         rows = (await client.get("/inspector/exchanges")).json()
         got = await client.get(f"/inspector/exchanges/{rows['exchanges'][0]['key']}")

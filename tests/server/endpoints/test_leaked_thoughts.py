@@ -6,7 +6,7 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from conformance.joining import join
-from tests.support.scripted import adapter, chat, emulated, events
+from tests.support.scripted import adapter, chat, events, run_emulator
 
 PATH = "/v1/chat/completions"
 MODEL = "gemini-3.5-flash"
@@ -23,7 +23,7 @@ async def messages(client, model):
 
 @pytest.mark.parametrize("wanted", [True, False])
 async def test_a_leaked_thought_is_told_as_the_operator_wants(wanted):
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, leaked_thoughts=wanted) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, leaked_thoughts=wanted) as client:
         (clean, _), leaking = await messages(client, MODEL), await messages(client, f"{MODEL}+fault-leaked-thought")
     for message in leaking:
         if wanted:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapter.emulator.generation.media import picture, speech
-from tests.support.scripted import adapter, answer, frame, scripted
+from tests.support.scripted import adapter, answer, frame, run_upstream
 
 PNG = picture("a cat", "1:1", "512")
 SAMPLES = speech("Hello")
@@ -29,7 +29,7 @@ SPOKEN: dict[str, Any] = {"model": "gemini-3.8-flash-tts", "input": "Hello", "re
 DRAWN: dict[str, Any] = {"model": "gemini-3.1-flash-image", "prompt": "a cat"}
 
 
-def asked(path, **fields):
+def ask(path, **fields):
     """A request to an endpoint, whole or streamed."""
     match path:
         case "/v1/images/generations":
@@ -50,7 +50,7 @@ def refuses(error):
 
 
 def gives(call):
-    """What Gemini's models say, by their names."""
+    """The answers of Gemini's models, by their names."""
     return SOUND if "tts" in call.request.path else HEARD if "transcribe" in call.request.path else IMAGE
 
 
@@ -63,7 +63,7 @@ async def answers(call):
 
 @asynccontextmanager
 async def two(first, second=answers, more: dict[str, Any] | None = None, **settings: Any):
-    async with scripted(first) as one, scripted(second) as other:
+    async with run_upstream(first) as one, run_upstream(second) as other:
         table = {"upstream_url": other.url, "upstream_keys": ["k2"], "upstream_name": "other", **(more or {})}
         async with adapter(one, fallback_upstreams=(table,), **settings) as client:
             yield client, one, other
@@ -72,7 +72,7 @@ async def two(first, second=answers, more: dict[str, Any] | None = None, **setti
 @pytest.mark.parametrize("fields", [{}, {"stream": "true"}], ids=["whole", "streamed"])
 @pytest.mark.parametrize("path", [IMAGES, EDITS, SPEECH, TRANSCRIPTIONS])
 async def test_another_upstream_answers_and_is_told(path, fields):
-    given = asked(path, **fields)
+    given = ask(path, **fields)
     if "json" in given and fields:
         given["json"].update({"stream": True} if path == IMAGES else {})
     async with two(refuses(BUSY)) as (client, one, other):
@@ -93,13 +93,13 @@ async def test_another_upstream_answers_and_is_told(path, fields):
 @pytest.mark.parametrize("path", [IMAGES, SPEECH, TRANSCRIPTIONS])
 async def test_what_another_upstream_would_refuse_as_well_goes_nowhere(path):
     async with two(refuses(WRONG)) as (client, _, other):
-        got = await client.post(path, **asked(path))
+        got = await client.post(path, **ask(path))
     assert (got.status_code, other.seen) == (400, [])
 
 
 async def test_the_first_failure_is_told_where_all_fail():
     async with two(refuses(BUSY), refuses(WRONG)) as (client, _, other):
-        got = await client.post(IMAGES, **asked(IMAGES))
+        got = await client.post(IMAGES, **ask(IMAGES))
     assert (got.status_code, len(other.seen)) == (503, 1)
 
 
@@ -112,7 +112,7 @@ async def test_another_model_answers_and_one_that_cannot_is_passed_over():
         else:
             await answers(call)
 
-    async with scripted(script) as upstream, adapter(upstream, fallback_models=models) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, fallback_models=models) as client:
         got = await client.post(IMAGES, json={**DRAWN, "size": "1536x1024", "n": 2})
     assert len(got.json()["data"]) == 2
     assert got.headers["x-adapter-model"] == "gemini-3-pro-image"
@@ -131,7 +131,7 @@ async def test_speech_that_has_begun_is_not_begun_elsewhere():
         await call.end()
 
     async with two(script) as (client, _, other):
-        got = await client.post(SPEECH, **asked(SPEECH, stream=True))
+        got = await client.post(SPEECH, **ask(SPEECH, stream=True))
     assert "server_is_overloaded" in got.text
     assert other.seen == []
 
@@ -141,7 +141,7 @@ async def test_a_transcript_that_has_begun_is_not_begun_elsewhere():
         await call.stream(answer({"audioTranscription": {"text": "Hel"}}, finish=None), BUSY)
 
     async with two(script) as (client, _, other):
-        got = await client.post(TRANSCRIPTIONS, **asked(TRANSCRIPTIONS, stream="true"))
+        got = await client.post(TRANSCRIPTIONS, **ask(TRANSCRIPTIONS, stream="true"))
     assert "Hel" in got.text
     assert "server_is_overloaded" in got.text
     assert other.seen == []
@@ -175,6 +175,6 @@ async def test_a_strict_client_is_not_answered_by_another_model():
         await call.json(BUSY, 503)
 
     models = {"gemini-3.1-flash-image": "gemini-3-pro-image"}
-    async with scripted(script) as upstream, adapter(upstream, fallback_models=models) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, fallback_models=models) as client:
         got = await client.post(IMAGES, json=DRAWN, headers={"x-adapter-strict": "all"})
     assert (got.status_code, len(upstream.seen)) == (503, 1)

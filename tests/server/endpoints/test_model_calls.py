@@ -1,10 +1,10 @@
-"""What one client has made at Gemini is named by no other, whichever endpoint is asked."""
+"""No client can name what another one has made at Gemini, at any endpoint."""
 
 from typing import Any
 
 import pytest
 
-from tests.support.scripted import adapter, answer, scripted
+from tests.support.scripted import adapter, answer, run_upstream
 
 FILE = "https://generativelanguage.googleapis.com/v1beta/files/abc"
 IMAGE = {"type": "image_url", "image_url": {"url": FILE}}
@@ -29,7 +29,7 @@ async def test_a_file_of_another_client_is_not_there(path):
 
     body = REQUESTS[path]
     sent: dict[str, Any] = {"data": body, "files": {"more": b"x"}} if path.startswith("/v1/audio") else {"json": body}
-    async with scripted(script) as upstream:
+    async with run_upstream(script) as upstream:
         async with adapter(upstream, client_keys=("right", "other")) as client:
             refused = await client.post(path, headers={"authorization": "Bearer right"}, **sent)
         assert (refused.status_code, upstream.seen) == (404, []), refused.text

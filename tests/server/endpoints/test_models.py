@@ -5,7 +5,7 @@ from openai.types import Model
 
 from adapter.emulator import EmulatorSettings
 from adapter.settings import KnownClient
-from tests.support.scripted import adapter, chat, emulated, scripted
+from tests.support.scripted import adapter, chat, run_emulator, run_upstream
 
 NOVEMBER = 1_796_000_000.0
 """2026-11-29."""
@@ -17,19 +17,19 @@ def clock():
 
 @pytest.fixture
 async def gemini():
-    async with emulated(EmulatorSettings(clock=clock)) as made:
+    async with run_emulator(EmulatorSettings(clock=clock)) as made:
         yield made
 
 
-async def listed(client, **headers):
+async def list_models(client, **headers):
     answer = (await client.get("/v1/models", headers=headers)).json()
     return {one["id"]: one for one in answer["data"]}
 
 
 async def test_the_list_tells_where_a_model_is_served_and_until_when(gemini):
     async with adapter(gemini, upstream_platform="studio", models={"mine": "gemini-3.5-flash"}) as client:
-        found = await listed(client)
-        again = await listed(client)
+        found = await list_models(client)
+        again = await list_models(client)
     for one in found.values():
         Model.model_validate(one)
     assert found["gemini-embedding-2"]["served_by"] == "POST /v1/embeddings"
@@ -45,13 +45,13 @@ async def test_the_list_tells_where_a_model_is_served_and_until_when(gemini):
 
 async def test_a_relay_has_no_dates(gemini):
     async with adapter(gemini) as client:
-        assert all("shutdown_date" not in one for one in (await listed(client)).values())
+        assert all("shutdown_date" not in one for one in (await list_models(client)).values())
 
 
 async def test_each_client_sees_its_own_models(gemini):
     clients = (KnownClient(name="a", key="key-of-a", models=("gemini-3.5-*",)),)
     async with adapter(gemini, clients=clients) as client:
-        found = await listed(client, authorization="Bearer key-of-a")
+        found = await list_models(client, authorization="Bearer key-of-a")
     assert set(found) == {"gemini-3.5-flash", "gemini-3.5-flash-lite", "gemini-3.5-transcribe"}
 
 
@@ -76,7 +76,7 @@ async def test_a_client_is_not_told_of_models_that_it_may_not_have():
         await call.json({"error": {"code": 404, "message": "no", "status": "NOT_FOUND"}}, 404)
 
     clients = (KnownClient(name="a", key="key-of-a", models=("*flahs",)),)
-    async with scripted(script) as upstream, adapter(upstream, clients=clients) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, clients=clients) as client:
         got = await client.post(
             "/v1/chat/completions",
             json=chat(model="gemini-3.8-flahs"),

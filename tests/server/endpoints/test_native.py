@@ -9,7 +9,7 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from adapter.upstream.client import Upstream
-from tests.support.scripted import Kept, adapter, answer, chat, emulated, frame, scripted
+from tests.support.scripted import Kept, adapter, answer, chat, frame, run_emulator, run_upstream
 
 MODEL = "gemini-3.5-flash"
 GENERATE = f"/v1beta/models/{MODEL}:generateContent"
@@ -33,7 +33,7 @@ async def test_a_body_passes_as_the_bytes_it_is_and_so_does_the_answer():
         await call.json(spoken)
 
     sent = json.dumps({**HI, "unheardOf": 1.0}, indent=3).encode()
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(GENERATE, content=sent, headers={"content-type": "application/json"})
     assert got.content == spoken
     assert (got.status_code, got.headers["x-adapter-model"]) == (200, MODEL)
@@ -52,7 +52,7 @@ async def test_a_body_passes_as_the_bytes_it_is_and_so_does_the_answer():
 )
 async def test_the_clients_key_comes_in_three_ways_and_goes_nowhere(headers, query):
     lines = Kept()
-    async with scripted(ok) as upstream, adapter(upstream, lines, **KEY) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, lines, **KEY) as client:
         got = await client.post(GENERATE + query, json=HI, headers=headers)
         assert got.status_code == 200, got.text
         page = await client.get("/v1beta/models" + (query or "?x=1"), headers=headers)
@@ -64,7 +64,7 @@ async def test_the_clients_key_comes_in_three_ways_and_goes_nowhere(headers, que
 
 @pytest.mark.parametrize("query", ["", "?key=wrong", "?key=client-key&key=other"])
 async def test_a_wrong_key_is_googles_error(query):
-    async with scripted(ok) as upstream, adapter(upstream, **KEY) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, **KEY) as client:
         got = await client.post(GENERATE + query, json=HI)
         chatting = await client.post("/v1/chat/completions?key=client-key", json=chat())
     error = got.json()["error"]
@@ -80,7 +80,7 @@ async def test_an_error_of_geminis_is_the_one_that_its_clients_know():
     async def script(call):
         await call.json({"error": {**told, "details": details}}, 429)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(GENERATE, json=HI)
     error = got.json()["error"]
     assert got.status_code == 429
@@ -98,7 +98,7 @@ async def test_a_stream_passes_event_by_event_in_both_forms(path):
             await call.send(whole[at : at + 37])
         await call.end()
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(path, json=HI)
     read = [json.loads(one.strip()) for one in got.text.replace("data: ", "").split("\r\n\r\n") if one.strip()]
     found = read if "sse" in path else json.loads(got.text)
@@ -113,7 +113,7 @@ async def test_an_error_in_the_middle_of_a_stream_is_its_last_item(path):
             answer("a", finish=None), {"error": {"code": 503, "message": "gone", "status": "UNAVAILABLE"}}
         )
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(path, json=HI)
     if "sse" in path:
         last = json.loads(got.text.strip().rpartition("data: ")[2])
@@ -127,13 +127,13 @@ async def test_an_error_before_the_first_event_is_a_plain_one(path):
     async def script(call):
         await call.stream(GONE)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(path, json=HI)
     assert (got.status_code, got.json()["error"]["status"]) == (503, "UNAVAILABLE")
 
 
 async def test_a_relay_without_streams_is_streamed_as_one_event():
-    async with scripted(ok) as upstream, adapter(upstream, upstream_streaming=False) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, upstream_streaming=False) as client:
         got = await client.post(STREAM, json=HI)
     assert [one["candidates"][0]["content"]["parts"][0]["text"] for one in json.loads(got.text)] == ["hello"]
     assert upstream.seen[0].path.endswith(":generateContent")
@@ -142,33 +142,33 @@ async def test_a_relay_without_streams_is_streamed_as_one_event():
 async def test_a_relay_without_streams_answers_no_more_than_may_be_held(monkeypatch):
     init = Upstream.__init__
 
-    def bounded(self, given, *others):
+    def bound_to(self, given, *others):
         init(self, msgspec.structs.replace(given, max_answer_bytes=100), *others)
 
     async def script(call):
         await call.json(answer("x" * 101))
 
-    monkeypatch.setattr(Upstream, "__init__", bounded)
-    async with scripted(script) as upstream, adapter(upstream, upstream_streaming=False) as client:
+    monkeypatch.setattr(Upstream, "__init__", bound_to)
+    async with run_upstream(script) as upstream, adapter(upstream, upstream_streaming=False) as client:
         got = await client.post(STREAM, json=HI)
     assert (got.status_code, got.json()["error"]["message"]) == (502, "Gemini's answer is larger than 100 bytes.")
 
 
 @pytest.mark.parametrize("prefix", ["/v1beta", "/v1", ""])
 async def test_a_model_is_called_under_each_version_of_the_path(prefix):
-    async with scripted(ok) as upstream, adapter(upstream) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream) as client:
         got = await client.post(f"{prefix}/models/{MODEL}:generateContent", json=HI)
     assert (got.status_code, [one.path for one in upstream.seen]) == (200, [GENERATE])
 
 
 async def test_one_model_is_read_as_any_other_path():
-    async with scripted(ok) as upstream, adapter(upstream) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream) as client:
         assert (await client.get(f"/v1beta/models/{MODEL}")).status_code == 200
     assert [(one.method, one.path) for one in upstream.seen] == [("GET", f"/v1beta/models/{MODEL}")]
 
 
 async def test_the_model_map_holds_here_too():
-    async with scripted(ok) as upstream, adapter(upstream, models={"mine": MODEL}) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, models={"mine": MODEL}) as client:
         got = await client.post("/v1beta/models/mine:generateContent", json=HI)
     assert got.headers["x-adapter-model"] == MODEL
     assert upstream.seen[0].path == GENERATE
@@ -178,7 +178,7 @@ async def test_the_model_map_holds_here_too():
     "path", ["/v1beta/../healthz", "/v1beta/files/..%2f..%2fx", "/v1beta/models/a%3Fb:generateContent", "/v1beta/a//b"]
 )
 async def test_a_path_that_means_something_else_is_not_passed(path):
-    async with scripted(ok) as upstream, adapter(upstream) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream) as client:
         url = httpx2.URL(f"{client.base_url}".rstrip("/")).copy_with(raw_path=path.encode())
         got = await client.post(url, json=HI)
     assert got.status_code in (400, 404, 405)
@@ -189,14 +189,14 @@ async def test_a_path_that_means_something_else_is_not_passed(path):
     "path", ["/v1beta/files/abc", "/v1beta/cachedContents?pageSize=5", "/v1beta/tunedModels/a%2Fb"]
 )
 async def test_other_paths_pass_with_their_query(path):
-    async with scripted(ok) as upstream, adapter(upstream) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream) as client:
         assert (await client.get(path)).status_code == 200
         assert (await client.delete(path)).status_code == 200
     assert [(one.method, one.path) for one in upstream.seen] == [("GET", path), ("DELETE", path)]
 
 
 async def test_googles_openai_endpoint_says_where_ours_is():
-    async with scripted(ok) as upstream, adapter(upstream) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream) as client:
         got = await client.post("/v1beta/openai/chat/completions", json=chat())
     assert (got.status_code, got.json()["error"]["code"]) == (404, "unsupported_endpoint")
     assert "/v1" in got.json()["error"]["message"]
@@ -254,7 +254,7 @@ class Conversation:
 
 
 async def test_fifty_turns_in_alternation_of_both_apis_need_no_stand_in():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         assert await Conversation(client).run() == 50
         async with httpx2.AsyncClient(trust_env=False) as direct:
             stats = (await direct.get(f"{gemini.url}/emulator/stats")).json()
@@ -280,7 +280,7 @@ async def test_fifty_turns_in_alternation_of_both_apis_need_no_stand_in():
 async def test_the_example_of_the_anyfast_page_works_with_its_host_changed(model):
     as_relay = {"upstream_auth": "bearer", "upstream_profile": "anyfast", "client_keys": ("sk-mine",)}
     body = {"contents": [{"role": "user", "parts": [{"text": "Hello, how are you?"}]}]}
-    async with emulated(EmulatorSettings(relay=True)) as relay, adapter(relay, **as_relay) as client:
+    async with run_emulator(EmulatorSettings(relay=True)) as relay, adapter(relay, **as_relay) as client:
         got = await client.post(
             f"/v1beta/models/{model}:generateContent", json=body, headers={"authorization": "Bearer sk-mine"}
         )

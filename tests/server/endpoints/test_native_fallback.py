@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scripted import adapter, answer, chat, frame, scripted
+from tests.support.scripted import adapter, answer, chat, frame, run_upstream
 
 MODEL = "gemini-3.5-flash"
 HI = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
@@ -47,7 +47,7 @@ async def says_other(call):
 
 @asynccontextmanager
 async def two(first, second=says_other, more: dict[str, Any] | None = None, **settings: Any):
-    async with scripted(first) as one, scripted(second) as other:
+    async with run_upstream(first) as one, run_upstream(second) as other:
         table = {"upstream_url": other.url, "upstream_keys": ["k2"], "upstream_name": "other", **(more or {})}
         async with adapter(one, fallback_upstreams=(table,), **settings) as client:
             yield client, one, other

@@ -6,7 +6,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from adapter.settings import KnownClient
-from tests.support.scripted import adapter, answer, scripted
+from tests.support.scripted import adapter, answer, run_upstream
 
 MODEL = "gemini-3.5-flash"
 OTHER = "gemini-3.8-pro"
@@ -20,7 +20,7 @@ async def ok(call):
     await call.json(LIST if call.request.path.startswith("/v1beta/models?") else answer("hello"))
 
 
-async def asked(client, path, method="POST", key=LIMITED.key, body=None):
+async def ask(client, path, method="POST", key=LIMITED.key, body=None):
     """A request whose path stands in the URL as it is written here."""
     url = httpx2.URL(f"{client.base_url}".rstrip("/")).copy_with(raw_path=path.encode())
     return await client.request(method, url, json=body, headers={"x-goog-api-key": key})
@@ -79,8 +79,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("method", "path"), REFUSED, ids=lambda value: value.replace("/", "|"))
 async def test_nothing_but_its_own_models_is_reached(method, path):
-    async with scripted(ok) as upstream, adapter(upstream, clients=(LIMITED, FREE)) as client:
-        got = await asked(client, f"/v1beta/{path}", method, body=HI if method in ("POST", "PATCH") else None)
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(LIMITED, FREE)) as client:
+        got = await ask(client, f"/v1beta/{path}", method, body=HI if method in ("POST", "PATCH") else None)
     assert got.status_code in (400, 404, 405), got.text
     assert got.json()["error"]["code"] == got.status_code
     assert upstream.seen == []
@@ -97,33 +97,33 @@ async def test_nothing_but_its_own_models_is_reached(method, path):
     ],
 )
 async def test_a_model_in_the_body_is_one_that_it_may_name(method, body):
-    async with scripted(ok) as upstream, adapter(upstream, clients=(LIMITED, FREE)) as client:
-        refused = await asked(client, f"/v1beta/models/{MODEL}:{method}", body=body)
-        free = await asked(client, f"/v1beta/models/{MODEL}:{method}", body=body, key=FREE.key)
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(LIMITED, FREE)) as client:
+        refused = await ask(client, f"/v1beta/models/{MODEL}:{method}", body=body)
+        free = await ask(client, f"/v1beta/models/{MODEL}:{method}", body=body, key=FREE.key)
     assert (refused.status_code, refused.json()["error"]["status"]) == (404, "NOT_FOUND")
     assert (free.status_code, len(upstream.seen)) == (200, 1)
 
 
 @pytest.mark.parametrize("body", [{"requests": [1]}, {"model": 1}, ["model"], None])
 async def test_a_body_that_cannot_be_read_is_refused_as_it_may_name_others(body):
-    async with scripted(ok) as upstream, adapter(upstream, clients=(LIMITED,)) as client:
-        got = await asked(client, f"/v1beta/models/{MODEL}:countTokens", body=body)
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(LIMITED,)) as client:
+        got = await ask(client, f"/v1beta/models/{MODEL}:countTokens", body=body)
     assert (got.status_code, upstream.seen) == (400, [])
 
 
 @pytest.mark.parametrize("method", ["generateContent", "countTokens", "batchEmbedContents"])
 async def test_its_own_models_are_served_as_to_anybody(method):
-    async with scripted(ok) as upstream, adapter(upstream, clients=(LIMITED,)) as client:
-        called = await asked(client, f"/v1beta/models/{MODEL}:{method}", body={**HI, "model": f"models/{MODEL}"})
-        read = await asked(client, f"/v1beta/models/{MODEL}", "GET")
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(LIMITED,)) as client:
+        called = await ask(client, f"/v1beta/models/{MODEL}:{method}", body={**HI, "model": f"models/{MODEL}"})
+        read = await ask(client, f"/v1beta/models/{MODEL}", "GET")
     assert (called.status_code, read.status_code) == (200, 200)
     assert [one.path for one in upstream.seen] == [f"/v1beta/models/{MODEL}:{method}", f"/v1beta/models/{MODEL}"]
 
 
 async def test_the_list_of_models_is_its_own_and_each_item_is_as_it_came():
-    async with scripted(ok) as upstream, adapter(upstream, clients=(LIMITED, FREE)) as client:
-        limited = await asked(client, "/v1beta/models?pageSize=2", "GET")
-        free = await asked(client, "/v1beta/models?pageSize=2", "GET", FREE.key)
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(LIMITED, FREE)) as client:
+        limited = await ask(client, "/v1beta/models?pageSize=2", "GET")
+        free = await ask(client, "/v1beta/models?pageSize=2", "GET", FREE.key)
     assert limited.json() == {"models": LIST["models"][:1], "nextPageToken": "n"}
     assert free.json() == LIST
     assert [one.path for one in upstream.seen] == ["/v1beta/models?pageSize=2"] * 2
@@ -141,9 +141,9 @@ REQUESTS = st.tuples(METHODS, st.sampled_from(["", "models/"]), PATHS, st.sample
 @settings(max_examples=3, phases=[Phase.generate])
 @given(requests=st.lists(REQUESTS, min_size=30, max_size=40))
 async def test_whatever_is_asked_the_upstream_hears_of_no_other_model(requests):
-    async with scripted(ok) as upstream, adapter(upstream, clients=(EXACT,)) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(EXACT,)) as client:
         for method, folder, path, suffix in requests:
             body = {} if method in ("POST", "PATCH") else None
-            await asked(client, f"/v1beta/{folder}{path}{suffix}", method, EXACT.key, body)
+            await ask(client, f"/v1beta/{folder}{path}{suffix}", method, EXACT.key, body)
     own = f"/v1beta/models/{MODEL}"
     assert {one.path.partition("?")[0] for one in upstream.seen} <= {"/v1beta/models", own, f"{own}:countTokens"}

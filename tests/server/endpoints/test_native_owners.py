@@ -9,7 +9,7 @@ from google import genai
 from google.genai.types import HttpOptions
 
 from adapter.emulator import EmulatorSettings
-from tests.support.scripted import adapter, answer, chat, emulated, scripted
+from tests.support.scripted import adapter, answer, chat, run_emulator, run_upstream
 
 KEYS = {"client_keys": ("key-of-a", "key-of-b")}
 A, B = {"x-goog-api-key": "key-of-a"}, {"x-goog-api-key": "key-of-b"}
@@ -56,7 +56,7 @@ REFERENCES = [
 
 @pytest.mark.parametrize(("collection", "body"), REFERENCES)
 async def test_a_request_names_what_its_own_client_has_made(collection, body):
-    async with scripted(script) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, **KEYS) as client:
         assert (await client.post(f"/v1beta/{collection}", json={}, headers=A)).status_code == 200
         other = await client.post(GENERATE, json=body, headers=B)
         own = await client.post(GENERATE, json=body, headers=A)
@@ -69,7 +69,7 @@ async def test_a_request_names_what_its_own_client_has_made(collection, body):
 @pytest.mark.parametrize("field", ["fileUri", r"\u0066ileUri"])
 async def test_escapes_hide_no_name(hidden, field):
     body = f'{{"contents":[{{"role":"user","parts":[{{"fileData":{{"{field}":"{hidden}"}}}}]}}]}}'
-    async with scripted(script) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, **KEYS) as client:
         await client.post("/v1beta/files", json={}, headers=A)
         sent = {**B, "content-type": "application/json"}
         assert (await client.post(GENERATE, content=body, headers=sent)).status_code == 404
@@ -80,7 +80,7 @@ async def test_escapes_hide_no_name(hidden, field):
 @pytest.mark.parametrize("collection", MADE)
 async def test_what_one_client_made_another_neither_reads_nor_lists_nor_deletes(collection):
     path = f"/v1beta/{collection}/abc"
-    async with scripted(script) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, **KEYS) as client:
         await client.post(f"/v1beta/{collection}", json={}, headers=A)
         statuses = [
             (await client.request(verb, one, headers=B)).status_code
@@ -98,7 +98,7 @@ async def test_what_one_client_made_another_neither_reads_nor_lists_nor_deletes(
 
 
 async def test_a_batch_is_its_clients():
-    async with scripted(script) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, **KEYS) as client:
         path = "/v1beta/models/gemini-3.5-flash:batchGenerateContent"
         assert (await client.post(path, json={"batch": {}}, headers=A)).status_code == 200
         assert (await client.get("/v1beta/batches/abc", headers=A)).status_code == 200
@@ -108,7 +108,7 @@ async def test_a_batch_is_its_clients():
 
 async def test_an_interaction_goes_on_for_its_own_client():
     body = {"model": "gemini-3.5-flash", "input": "a", "previous_interaction_id": "abc"}
-    async with scripted(script) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, **KEYS) as client:
         await client.post("/v1beta/interactions", json={"model": "gemini-3.5-flash", "input": "a"}, headers=A)
         assert (await client.post("/v1beta/interactions", json=body, headers=A)).status_code == 200
         assert (await client.post("/v1beta/interactions", json=body, headers=B)).status_code == 404
@@ -119,7 +119,7 @@ async def test_an_interaction_that_comes_as_events_is_its_clients_too():
     async def events(call):
         await call.stream({"event_type": "interaction.created", "interaction": {"id": "v1_abc"}})
 
-    async with scripted(events) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(events) as upstream, adapter(upstream, **KEYS) as client:
         await client.post("/v1beta/interactions", json={"input": "a", "stream": True}, headers=A)
         assert (await client.get("/v1beta/interactions/v1_abc", headers=A)).status_code == 200
         assert (await client.get("/v1beta/interactions/v1_abc", headers=B)).status_code == 404
@@ -129,7 +129,7 @@ async def test_an_interaction_that_comes_as_events_is_its_clients_too():
 async def test_a_chat_names_no_file_of_another_client():
     file = {"type": "file", "file": {"file_id": "files/abc"}}
     body = chat(messages=[{"role": "user", "content": [{"type": "text", "text": "a"}, file]}])
-    async with scripted(script) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, **KEYS) as client:
         await client.post("/v1beta/files", json={}, headers=A)
         own = await client.post("/v1/chat/completions", json=body, headers=A)
         other = await client.post("/v1/chat/completions", json=body, headers=B)
@@ -138,7 +138,7 @@ async def test_a_chat_names_no_file_of_another_client():
 
 
 async def test_a_single_client_uses_names_that_were_made_elsewhere():
-    async with scripted(script) as upstream, adapter(upstream, client_keys=("key-of-a",)) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, client_keys=("key-of-a",)) as client:
         assert (await client.get("/v1beta/files/made-elsewhere", headers=A)).status_code == 200
         assert len((await client.get("/v1beta/files", headers=A)).json()["files"]) == 2
     assert len(upstream.seen) == 2
@@ -146,7 +146,7 @@ async def test_a_single_client_uses_names_that_were_made_elsewhere():
 
 async def test_a_name_goes_to_the_key_that_made_it():
     body = naming({"fileData": {"fileUri": "files/abc"}})
-    async with scripted(script) as upstream, adapter(upstream, upstream_keys=("k1", "k2", "k3")) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, upstream_keys=("k1", "k2", "k3")) as client:
         for _ in range(2):
             await client.post("/v1beta/files", json={})
         for _ in range(4):
@@ -162,7 +162,7 @@ async def test_a_name_goes_to_the_key_that_made_it():
 @pytest.mark.parametrize("version", ["v1beta", "v1"])
 async def test_google_genai_uploads_a_file_and_asks_about_it(version, tmp_path):
     (tmp_path / "a.txt").write_text("some words")
-    async with emulated(EmulatorSettings(verify_files=True)) as gemini, adapter(gemini, **KEYS) as http:
+    async with run_emulator(EmulatorSettings(verify_files=True)) as gemini, adapter(gemini, **KEYS) as http:
         options = HttpOptions(base_url=str(http.base_url), api_version=version)
         google = genai.Client(api_key="key-of-a", http_options=options)
 
@@ -182,7 +182,7 @@ async def test_a_list_that_cannot_be_read_is_no_ones(body):
     async def told(call):
         await call.json(body)
 
-    async with scripted(told) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(told) as upstream, adapter(upstream, **KEYS) as client:
         got = await client.get("/v1beta/files", headers=A)
     assert (got.status_code, got.json()["error"]["message"]) == (502, "Gemini's list cannot be read.")
 
@@ -201,14 +201,14 @@ BYTES = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0
     ],
 )
 async def test_an_upload_begins_with_a_key_and_goes_on_by_its_address(path, headers, status):
-    async with scripted(script) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, **KEYS) as client:
         got = await client.post(path, content=b"x", headers=headers)
     assert (got.status_code, got.json()["error"]["code"], upstream.seen) == (status, status, [])
 
 
 @pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE"])
 async def test_a_wrong_method_is_googles_error(method):
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.request(method, "/v1beta/files/abc")
     error = got.json()["error"]
     assert (got.status_code, error["code"], set(error)) == (405, 405, {"code", "message", "status"})
@@ -254,7 +254,7 @@ async def test_a_list_holds_what_all_keys_have_made_page_by_page():
     for key, count in (("k1", 3), ("k2", 0), ("k3", 2), ("k4", 1)):
         projects.made[key] = [f"files/{key}-{number}" for number in range(count)]
     async with (
-        scripted(projects.script) as upstream,
+        run_upstream(projects.script) as upstream,
         adapter(upstream, upstream_keys=("k1", "k2", "k3", "k4")) as client,
     ):
         found = await pages(client, {})
@@ -266,7 +266,7 @@ async def test_a_list_holds_what_all_keys_have_made_page_by_page():
 @pytest.mark.parametrize("keys", [("k1",), ("k1", "k2", "k3")])
 async def test_each_client_pages_through_its_own_files_of_all_keys_without_an_empty_page(keys):
     projects = Projects()
-    async with scripted(projects.script) as upstream, adapter(upstream, upstream_keys=keys, **KEYS) as client:
+    async with run_upstream(projects.script) as upstream, adapter(upstream, upstream_keys=keys, **KEYS) as client:
         own = {}
         for name, headers in (("a", A), ("b", B)):
             made = [(await client.post("/v1beta/files", json={}, headers=headers)).json() for _ in range(5)]
@@ -285,7 +285,7 @@ async def test_all_that_a_client_makes_is_made_with_one_key_so_that_one_request_
     keys = ("k1", "k2", "k3", "k4", "k5")
     clients = tuple(f"key-of-{number}" for number in range(20))
     async with (
-        scripted(projects.script) as upstream,
+        run_upstream(projects.script) as upstream,
         adapter(upstream, upstream_keys=keys, client_keys=clients) as client,
     ):
         for key in clients:
@@ -308,7 +308,7 @@ async def test_names_of_different_keys_in_one_request_are_an_error_that_says_so(
         else:
             await projects.script(call)
 
-    async with scripted(script) as upstream, adapter(upstream, upstream_keys=("k1", "k2")) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, upstream_keys=("k1", "k2")) as client:
         names = []
         for _ in range(3):
             made = (await client.post("/v1beta/files", json={})).json()
@@ -326,7 +326,7 @@ async def test_google_genai_uploads_with_the_key_of_its_own(version, tmp_path):
     """The bytes come without a key, and none is kept here for them."""
     (tmp_path / "a.txt").write_text("some words")
     emulator = EmulatorSettings(verify_files=True, require_key=True, api_keys=frozenset({"own-key"}))
-    async with emulated(emulator) as gemini, adapter(gemini, upstream_auth="caller", upstream_keys=()) as http:
+    async with run_emulator(emulator) as gemini, adapter(gemini, upstream_auth="caller", upstream_keys=()) as http:
         options = HttpOptions(base_url=str(http.base_url), api_version=version)
         google = genai.Client(api_key="own-key", http_options=options)
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.guards import PATIENCE
-from tests.support.scripted import Kept, adapter, answer, frame, scripted
+from tests.support.scripted import Kept, adapter, answer, frame, run_upstream
 
 MODEL = "gemini-3.5-flash"
 GENERATE = f"/v1beta/models/{MODEL}:generateContent"
@@ -26,7 +26,7 @@ async def two_events(call):
 @pytest.mark.parametrize("query", ["", "?alt=json"])
 async def test_an_array_that_pauses_is_still_one_array(query):
     """A heartbeat, which is a comment of events, would break it."""
-    async with scripted(two_events) as upstream, adapter(upstream, heartbeat_after=0.05) as client:
+    async with run_upstream(two_events) as upstream, adapter(upstream, heartbeat_after=0.05) as client:
         got = await client.post(f"{STREAM}{query}", json=HI)
     texts = [one["candidates"][0]["content"]["parts"][0]["text"] for one in json.loads(got.text)]
     assert (texts, got.headers["content-type"]) == (["a", "b"], "application/json; charset=UTF-8")
@@ -35,7 +35,7 @@ async def test_an_array_that_pauses_is_still_one_array(query):
 @pytest.mark.parametrize("query", ["?alt=sse&key=client-key", "?key=client-key&alt=sse"])
 async def test_a_key_beside_the_form_of_a_stream_is_no_part_of_what_goes_on(query):
     lines = Kept()
-    async with scripted(two_events) as upstream, adapter(upstream, lines, client_keys=("client-key",)) as client:
+    async with run_upstream(two_events) as upstream, adapter(upstream, lines, client_keys=("client-key",)) as client:
         got = await client.post(f"{STREAM}{query}", json=HI)
         headers = {"authorization": "Bearer client-key"}
         rows = (await client.get("/inspector/exchanges", headers=headers)).json()["exchanges"]
@@ -52,7 +52,7 @@ async def test_the_clients_own_key_goes_on_in_a_header_where_it_is_to(query):
         await call.json(answer("hello"))
 
     headers = {} if query else {"authorization": "Bearer own-key"}
-    async with scripted(ok) as upstream, adapter(upstream, upstream_auth="caller", upstream_keys=()) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, upstream_auth="caller", upstream_keys=()) as client:
         got = await client.post(f"{GENERATE}{query}", json=HI, headers=headers)
         none = await client.post(GENERATE, json=HI)
     assert (got.status_code, none.status_code) == (200, 401)
@@ -70,7 +70,7 @@ async def test_a_compressed_answer_is_read_and_its_signature_comes_back():
 
     result = {"functionResponse": {"id": "c1", "name": "f", "response": {}}}
     turns = [{"role": "model", "parts": [part]}, {"role": "user", "parts": [result]}]
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(GENERATE, json=HI)
         assert got.json()["candidates"][0]["content"]["parts"][0]["functionCall"]["id"] == "c1"
         again = await client.post(GENERATE, json={"contents": [*HI["contents"], *turns]})
@@ -92,7 +92,7 @@ async def test_names_may_have_colons_and_be_escaped(path, asked):
     async def ok(call):
         await call.json(answer("hello"))
 
-    async with scripted(ok) as upstream, adapter(upstream) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream) as client:
         got = await client.post(path, json=HI)
     assert (got.status_code, [one.path for one in upstream.seen]) == (200, [asked])
 
@@ -103,7 +103,7 @@ async def test_a_client_that_leaves_ends_the_call():
         await call.send(frame(answer("a", finish=None)))
         await asyncio.Event().wait()
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         async with client.stream("POST", STREAM, json=HI) as response:
             async for _ in response.aiter_bytes():
                 break
@@ -124,7 +124,7 @@ async def test_a_client_that_keeps_neither_ids_nor_signatures_gets_them_by_what_
     bare = {"functionCall": {"name": "f", "args": {"a": 1.0}}}
     result = {"functionResponse": {"name": "f", "response": {"output": "done"}}}
     turns = [{"role": "model", "parts": [bare]}, {"role": "user", "parts": [result]}]
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         await client.post(path, json=HI)
         again = await client.post(GENERATE, json={"contents": [*HI["contents"], *turns]})
         other = [{"role": "user", "parts": [{"text": "something else"}]}, *turns]

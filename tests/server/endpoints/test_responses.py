@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.support.guards import PATIENCE
-from tests.support.scripted import adapter, answer, frame, scripted
+from tests.support.scripted import adapter, answer, frame, run_upstream
 from tests.support.stateful import PATH, ask, read_events, text_of_response
 
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
@@ -19,7 +19,7 @@ async def says_hello(call):
 
 
 async def test_a_whole_answer_tells_of_itself_in_its_headers():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(user="me", temperature=0.5))
     body = response.json()
     assert text_of_response(body) == "Hello"
@@ -30,13 +30,13 @@ async def test_a_whole_answer_tells_of_itself_in_its_headers():
 
 
 async def test_the_same_routes_serve_without_v1():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         made = (await client.post("/responses", json=ask())).json()
         assert (await client.get(f"/responses/{made['id']}")).json() == made
 
 
 async def test_a_stream_names_each_event_and_ends_with_done():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(stream=True))
     events = read_events(response.text)
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -58,7 +58,7 @@ async def test_the_first_event_leaves_before_gemini_has_said_everything():
         await call.end()
 
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream) as client,
         client.stream("POST", PATH, json=ask(stream=True)) as response,
     ):
@@ -74,7 +74,7 @@ async def test_an_early_failure_of_a_stream_is_a_normal_error():
     async def script(call):
         await call.json({"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}, 429)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(stream=True))
     assert response.status_code == 429
     assert response.json()["error"]["code"] == "rate_limit_exceeded"
@@ -85,7 +85,7 @@ async def test_a_late_failure_is_a_failed_response_that_can_be_read_again():
         tail = frame({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}})
         await call.stream(answer("Hel", finish=None), tail)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(stream=True))
         last = read_events(response.text)[-1]
         kept = (await client.get(f"{PATH}/{last['response']['id']}")).json()
@@ -100,7 +100,7 @@ async def test_a_stream_without_a_finish_is_a_failed_response():
     async def script(call):
         await call.stream(answer("Hel", finish=None))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(stream=True))
     assert read_events(response.text)[-1]["type"] == "response.failed"
 
@@ -114,7 +114,7 @@ async def test_a_silent_stream_is_kept_alive_by_comments_whatever_heartbeats_are
 
     settings = {"commit_after": 0.1, "heartbeat": "chunk", "heartbeat_after": 0.1}
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream, **settings) as client,
         client.stream("POST", PATH, json=ask(stream=True)) as response,
     ):
@@ -137,7 +137,7 @@ async def test_a_client_that_leaves_cancels_the_call(stream):
             await call.send(frame(answer("x", finish=None)))
         await asyncio.sleep(60)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         task = asyncio.create_task(client.post(PATH, json=ask(stream=stream)))
         await begun.wait()
         await asyncio.sleep(0.1)
@@ -147,7 +147,7 @@ async def test_a_client_that_leaves_cancels_the_call(stream):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_the_whole_ledger_comes_in_the_body_on_request(stream):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         headers = {"x-adapter-notes": "full"}
         response = await client.post(PATH, json=ask(user="me", stream=stream), headers=headers)
         body = read_events(response.text)[-1]["response"] if stream else response.json()
@@ -158,7 +158,7 @@ async def test_the_whole_ledger_comes_in_the_body_on_request(stream):
 
 
 async def test_strict_mode_refuses_every_loss_at_once():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(user="me", max_tool_calls=3), headers={"x-adapter-strict": "all"})
     error = response.json()["error"]
     assert response.status_code == 400
@@ -180,7 +180,7 @@ async def test_strict_mode_refuses_every_loss_at_once():
     ],
 )
 async def test_a_wrong_request_is_a_400_that_names_its_field(body, param):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=body)
     assert response.status_code == 400
     assert response.json()["error"]["param"] == param
@@ -188,7 +188,7 @@ async def test_a_wrong_request_is_a_400_that_names_its_field(body, param):
 
 
 async def test_a_wrong_key_is_a_401_everywhere():
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("right",)) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=("right",)) as client:
         answers = [
             await client.post(PATH, json=ask()),
             await client.get(f"{PATH}/resp_1"),
@@ -208,14 +208,14 @@ async def test_a_malformed_call_is_asked_for_once_more_where_the_operator_wants_
     async def script(call):
         await call.json(answer("Hello") if call.number == 2 else answer(finish="MALFORMED_FUNCTION_CALL"))
 
-    async with scripted(script) as upstream, adapter(upstream, retry_malformed=True) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, retry_malformed=True) as client:
         response = await client.post(PATH, json=ask(tools=[TOOL]))
     assert text_of_response(response.json()) == "Hello"
     assert len(upstream.seen) == 2
 
 
 async def test_exchanges_are_recorded_for_the_page():
-    async with scripted(says_hello) as upstream, adapter(upstream, inspector=True) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, inspector=True) as client:
         await client.post(PATH, json=ask())
         await client.post(PATH, json=ask(stream=True))
         rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
@@ -226,7 +226,7 @@ async def test_tokens_are_counted_with_tools_and_instructions():
     async def script(call):
         await call.json({"totalTokens": 42})
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         body = ask(instructions="be brief", tools=[TOOL])
         response = await client.post(f"{PATH}/input_tokens", json=body)
     assert response.json() == {"object": "response.input_tokens", "input_tokens": 42}
@@ -243,7 +243,7 @@ async def test_a_compacted_conversation_goes_on_from_its_summary():
         await call.json(answer("they talked of rivers" if "Write a summary" in last else "Hello"))
 
     history = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(f"{PATH}/compact", json=ask(history))
         compacted = response.json()
         again = [*compacted["output"], {"role": "user", "content": "and now?"}]
@@ -259,7 +259,7 @@ async def test_no_summary_is_an_error_and_no_empty_conversation():
     async def script(call):
         await call.json(answer("they tal", finish="MAX_TOKENS"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         response = await client.post(f"{PATH}/compact", json=ask())
     assert (response.status_code, response.json()["error"]["code"]) == (502, "compaction_failed")
 
@@ -267,14 +267,14 @@ async def test_no_summary_is_an_error_and_no_empty_conversation():
 async def test_an_image_that_cannot_be_fetched_is_an_error_about_the_input():
     image = {"type": "input_image", "image_url": "https://127.0.0.1/x.png"}
     body = ask([{"role": "user", "content": [image]}])
-    async with scripted(says_hello) as upstream, adapter(upstream, fetch_media="https") as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, fetch_media="https") as client:
         response = await client.post(PATH, json=body)
     assert (response.status_code, response.json()["error"]["param"]) == (400, "input")
     assert upstream.seen == []
 
 
 async def test_both_stores_are_told_of_at_healthz():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         await client.post(PATH, json=ask())
         facts = (await client.get("/healthz")).json()
     assert (facts["responses"]["kind"], facts["responses"]["entries"]) == ("memory", 1)
@@ -284,7 +284,7 @@ async def test_a_word_that_clients_do_not_know_is_not_repeated():
     async def script(call):
         await call.json(answer("hello"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         for asked, told in (("24h", "24h"), ("for ever", None)):
             body = {"model": "gemini-3.5-flash", "input": "hi", "prompt_cache_retention": asked}
             response = await client.post("/v1/responses", json=body)

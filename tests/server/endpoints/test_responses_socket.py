@@ -13,7 +13,7 @@ from adapter.settings import Settings
 from tests.support.guards import PATIENCE
 from tests.support.raw import raw, upgrade
 from tests.support.responses_socket import create, receive_events, socket
-from tests.support.scripted import adapter, answer, frame, scripted
+from tests.support.scripted import adapter, answer, frame, run_upstream
 from tests.support.stateful import contents, text_of_response
 
 HANDSHAKE = upgrade()
@@ -24,7 +24,7 @@ async def counts(call):
 
 
 async def test_one_response_after_the_other_on_one_connection():
-    async with scripted(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
         await connection.send(create("first"))
         first = await receive_events(connection)
         await connection.send(create("second", previous_response_id=first[-1]["response"]["id"]).encode())
@@ -38,7 +38,7 @@ async def test_one_response_after_the_other_on_one_connection():
 
 
 async def test_a_connection_remembers_what_is_not_stored():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         async with socket(client) as connection:
             await connection.send(create("first", store=False))
             first = (await receive_events(connection))[-1]["response"]
@@ -54,7 +54,7 @@ async def test_a_connection_remembers_what_is_not_stored():
 
 
 async def test_what_is_prepared_without_an_answer_is_there_for_the_next_response():
-    async with scripted(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
         await connection.send(create("first", generate=False))
         prepared = await receive_events(connection)
         await connection.send(create("second", previous_response_id=prepared[-1]["response"]["id"]))
@@ -73,7 +73,7 @@ async def test_lanes_run_beside_each_other():
             await go_on.wait()
         await call.stream(answer("done"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client, socket(client) as connection:
+    async with run_upstream(script) as upstream, adapter(upstream) as client, socket(client) as connection:
         await connection.send(create("slow", stream_id="a"))
         await connection.send(create("quick", stream_id="b"))
         quick = await receive_events(connection)
@@ -91,7 +91,7 @@ async def test_responses_of_a_connection_take_places_like_other_requests():
         await call.stream(answer("done"))
 
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream, max_concurrent=1, max_queued=0) as client,
         socket(client) as connection,
     ):
@@ -121,7 +121,7 @@ async def test_errors_leave_the_connection_open():
         else:
             await counts(call)
 
-    async with scripted(script) as upstream, adapter(upstream) as client, socket(client) as connection:
+    async with run_upstream(script) as upstream, adapter(upstream) as client, socket(client) as connection:
         ends = []
         for message in ("{", "{}", create(background=True), create([{"role": "x"}]), *[create()] * 3):
             await connection.send(message)
@@ -138,7 +138,7 @@ async def test_errors_leave_the_connection_open():
 
 
 async def test_steering_is_refused_with_the_input():
-    async with scripted(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
         steer = {"type": "response.steer", "input": "left", "previous_response_id": "resp_1"}
         await connection.send(json.dumps(steer))
         failed = (await receive_events(connection))[-1]
@@ -152,7 +152,7 @@ async def test_a_client_that_leaves_cancels_the_call():
         await call.send(frame(answer("x", finish=None)))
         await asyncio.sleep(60)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         async with socket(client) as connection:
             await connection.send(create())
             await connection.recv()
@@ -163,7 +163,7 @@ async def test_lanes_and_what_waits_in_them_are_bounded():
     async def script(_call):
         await asyncio.sleep(60)
 
-    async with scripted(script) as upstream, adapter(upstream) as client, socket(client) as connection:
+    async with run_upstream(script) as upstream, adapter(upstream) as client, socket(client) as connection:
         for lane in range(9):
             await connection.send(create(stream_id=str(lane)))
         refused = [(await receive_events(connection))[-1]]
@@ -178,7 +178,7 @@ async def test_lanes_and_what_waits_in_them_are_bounded():
     [({}, 401), ({"Authorization": "Bearer wrong"}, 401), ({"Authorization": "Bearer right"}, None)],
 )
 async def test_a_connection_needs_a_key(headers, status):
-    async with scripted(counts) as upstream, adapter(upstream, client_keys=("right",)) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream, client_keys=("right",)) as client:
         if status is None:
             async with socket(client, additional_headers=headers) as connection:
                 await connection.send(create())
@@ -193,7 +193,7 @@ async def test_a_connection_needs_a_key(headers, status):
 
 @pytest.mark.parametrize(("allowed", "opens"), [((), False), (("https://app.example",), True), (("*",), True)])
 async def test_pages_of_other_origins_need_leave(allowed, opens):
-    async with scripted(counts) as upstream, adapter(upstream, allow_origins=allowed) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream, allow_origins=allowed) as client:
         own = str(client.base_url).rstrip("/")
         async with socket(client, origin=own):
             pass
@@ -207,7 +207,7 @@ async def test_pages_of_other_origins_need_leave(allowed, opens):
 
 
 async def test_exchanges_are_recorded_for_the_page():
-    async with scripted(counts) as upstream, adapter(upstream, inspector=True) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream, inspector=True) as client:
         async with socket(client) as connection:
             await connection.send(create())
             await receive_events(connection)
@@ -216,7 +216,7 @@ async def test_exchanges_are_recorded_for_the_page():
 
 
 async def test_so_many_connections_are_open_at_once_and_one_that_closes_makes_place():
-    async with scripted(counts) as upstream, adapter(upstream, max_sockets=2) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream, max_sockets=2) as client:
         async with socket(client), socket(client):
             with pytest.raises(InvalidStatus) as refused:
                 async with socket(client):
@@ -231,7 +231,7 @@ async def test_so_many_connections_are_open_at_once_and_one_that_closes_makes_pl
 async def test_what_connections_remember_is_counted_and_forgotten_where_there_is_no_room():
     limits = {"max_bodies": 1_000_000, "max_body": 1_000_000}
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(scripted(counts))
+        upstream = await stack.enter_async_context(run_upstream(counts))
         client = await stack.enter_async_context(adapter(upstream, **limits))
         one, other = [await stack.enter_async_context(socket(client)) for _ in range(2)]
         for connection, size, is_known in ((one, 150_000, True), (other, 150_000, False), (other, 50_000, True)):
@@ -250,7 +250,7 @@ async def test_a_client_that_takes_nothing_holds_neither_its_place_nor_gemini():
             await call.send(frame(answer("x" * 100_000, finish=None)))
 
     async with (
-        scripted(without_end) as upstream,
+        run_upstream(without_end) as upstream,
         adapter(upstream, write_timeout=0.3, max_concurrent=1) as client,
         raw(client, buffer=4_096) as connection,
     ):
@@ -287,7 +287,7 @@ KEYED = {"authorization": "Bearer one"}
 
 async def test_a_key_that_was_taken_back_opens_no_further_response(guard):
     async with (
-        scripted(counts) as upstream,
+        run_upstream(counts) as upstream,
         adapter(upstream, client_keys=("one",)) as client,
         socket(client, additional_headers=KEYED) as connection,
     ):
@@ -311,7 +311,7 @@ async def test_a_key_that_was_taken_back_follows_no_background_response(guard):
         await call.end()
 
     asked = {"model": "gemini-3.5-flash", "input": "hi", "stream": True, "background": True}
-    async with scripted(script) as upstream, adapter(upstream, client_keys=("one",)) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, client_keys=("one",)) as client:
         seen = b""
         async with client.stream("POST", "/v1/responses", json=asked, headers=KEYED) as response:
             with suppress(RemoteProtocolError):

@@ -1,4 +1,4 @@
-"""What a client may refer to later: stored responses, chains of them, conversations and single items."""
+"""Everything a client may refer to later: stored responses, chains of them, conversations and single items."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from adapter.store import Document
 from adapter.store.documents.base import MemoryDocuments
-from tests.support.scripted import adapter, answer, scripted
+from tests.support.scripted import adapter, answer, run_upstream
 from tests.support.stateful import PATH, ask, contents, read_events, text_of_response
 
 CONVERSATIONS = "/v1/conversations"
@@ -30,7 +30,7 @@ async def make(client, text="hi", **fields):
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_response_is_read_again_and_deleted(stream):
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         made = await make(client, metadata={"a": "b"}, stream=stream)
         read = await client.get(f"{PATH}/{made['id']}")
         deleted = await client.delete(f"{PATH}/{made['id']}")
@@ -43,7 +43,7 @@ async def test_a_response_is_read_again_and_deleted(stream):
 
 
 async def test_what_is_not_to_be_stored_is_not():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         made = await make(client, store=False)
         read = await client.get(f"{PATH}/{made['id']}")
     assert made["store"] is False
@@ -52,7 +52,7 @@ async def test_what_is_not_to_be_stored_is_not():
 
 async def test_a_response_survives_a_restart(tmp_path):
     store = f"sqlite:{tmp_path / 'state.sqlite3'}"
-    async with scripted(counts) as upstream:
+    async with run_upstream(counts) as upstream:
         async with adapter(upstream, store=store) as client:
             made = await make(client)
         async with adapter(upstream, store=store) as client:
@@ -62,7 +62,7 @@ async def test_a_response_survives_a_restart(tmp_path):
 
 
 async def test_another_key_sees_nothing():
-    async with scripted(counts) as upstream, adapter(upstream, client_keys=("one", "two")) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream, client_keys=("one", "two")) as client:
         client.headers["authorization"] = "Bearer one"
         made = await make(client)
         conversation = (await client.post(CONVERSATIONS, json={})).json()
@@ -81,7 +81,7 @@ async def test_another_key_sees_nothing():
 
 
 async def test_a_chain_brings_all_that_was_said_but_not_its_instructions():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         one = await make(client, "first", instructions="be brief")
         two = await make(client, "second", previous_response_id=one["id"])
         three = await make(client, [{"role": "user", "content": "third"}], previous_response_id=two["id"])
@@ -101,7 +101,7 @@ async def test_a_chain_keeps_the_signature_of_a_call():
     async def script(call):
         await call.json(answer(CALL) if call.number == 1 else answer("done"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         one = await make(client, tools=[TOOL])
         call = next(item for item in one["output"] if item["type"] == "function_call")
         result = {"type": "function_call_output", "call_id": call["call_id"], "output": "42"}
@@ -111,7 +111,7 @@ async def test_a_chain_keeps_the_signature_of_a_call():
 
 
 async def test_a_chain_may_branch():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         one = await make(client, "first")
         await make(client, "left", previous_response_id=one["id"])
         await make(client, "right", previous_response_id=one["id"])
@@ -119,7 +119,7 @@ async def test_a_chain_may_branch():
 
 
 async def test_a_missing_link_is_named():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         unknown = await client.post(PATH, json=ask(previous_response_id="resp_unknown"))
         one = await make(client, "first")
         two = await make(client, "second", previous_response_id=one["id"])
@@ -133,7 +133,7 @@ async def test_a_missing_link_is_named():
 
 
 async def test_paths_of_errors_and_notes_are_the_clients_own():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         one = await make(client, "first")
         items: list[Any] = [{"role": "user", "content": "ok"}, {"role": "narrator", "content": "x"}]
         refused = await client.post(PATH, json=ask(items, previous_response_id=one["id"]))
@@ -148,7 +148,7 @@ async def test_strict_mode_lets_a_chain_leave_its_own_thoughts_behind():
     async def script(call):
         await call.json(answer({"text": "hm", "thought": True}, "ok"))
 
-    async with scripted(script) as upstream, adapter(upstream, strict="all") as client:
+    async with run_upstream(script) as upstream, adapter(upstream, strict="all") as client:
         one = await make(client, "first", reasoning={"summary": "auto"})
         two = await make(client, "second", previous_response_id=one["id"])
     assert [item["type"] for item in one["output"]] == ["reasoning", "message"]
@@ -156,7 +156,7 @@ async def test_strict_mode_lets_a_chain_leave_its_own_thoughts_behind():
 
 
 async def test_a_conversation_is_only_read_where_nothing_is_to_be_stored():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         start = {"items": [{"role": "user", "content": "zero"}]}
         conversation = (await client.post(CONVERSATIONS, json=start)).json()
         response = await client.post(PATH, json=ask("first", conversation=conversation["id"], store=False))
@@ -167,7 +167,7 @@ async def test_a_conversation_is_only_read_where_nothing_is_to_be_stored():
 
 
 async def test_ids_of_another_kind_are_simply_unknown():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         made = await make(client)
         item = made["output"][0]["id"]
         conversation = (await client.post(CONVERSATIONS, json={"items": [{"role": "user", "content": "x"}]})).json()
@@ -185,7 +185,7 @@ async def test_ids_of_another_kind_are_simply_unknown():
 
 
 async def test_a_reference_stands_for_a_stored_item():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         one = await make(client, "first")
         items = [
             {"role": "user", "content": "first"},
@@ -204,7 +204,7 @@ async def test_a_reference_stands_for_a_stored_item():
 
 async def test_a_reference_to_nothing_is_refused_as_openai_does():
     """OpenAI: 404 Item with id 'rs_...' not found (https://github.com/can1357/oh-my-pi/issues/41, 2026-02)."""
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         items = [{"role": "user", "content": "hi"}, {"type": "item_reference", "id": "rs_gone"}]
         unstored = await make(client, store=False)
         for id_ in ("rs_gone", unstored["output"][0]["id"], f"msg_{'0' * 52}", f"msg_{'0' * 48}v{'0' * 12}"):
@@ -217,7 +217,7 @@ async def test_a_reference_to_nothing_is_refused_as_openai_does():
 
 
 async def test_a_reference_stands_for_an_item_of_an_input():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         one = await make(
             client, [{"role": "user", "content": "first"}, {"role": "user", "content": "x", "id": "msg_1"}]
         )
@@ -239,7 +239,7 @@ async def test_a_reference_stands_for_an_item_of_an_input():
 
 
 async def test_a_reference_to_one_of_several_items_is_an_error():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         reference = [{"type": "item_reference", "id": "msg_1"}]
         one, same, other = ({"role": "user", "content": text, "id": "msg_1"} for text in ("Ann", "Ann", "Eve"))
         await make(client, [one])
@@ -256,7 +256,7 @@ async def test_a_reference_to_one_of_several_items_is_an_error():
 
 async def test_items_are_copied_into_a_conversation_by_reference():
     """As other servers do (https://github.com/sgl-project/sglang/pull/11369)."""
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         one = await make(client, "first")
         made = (await client.post(CONVERSATIONS, json={})).json()
         url = f"{CONVERSATIONS}/{made['id']}/items"
@@ -268,7 +268,7 @@ async def test_items_are_copied_into_a_conversation_by_reference():
 
 
 async def test_an_item_never_takes_the_place_of_another_in_a_conversation():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         first = [{"role": "user", "content": text, "id": "msg_1"} for text in ("one", "two")]
         made = (await client.post(CONVERSATIONS, json={"items": first})).json()
         url = f"{CONVERSATIONS}/{made['id']}/items"
@@ -301,7 +301,7 @@ async def test_items_of_one_id_that_come_at_the_same_time_are_all_kept():
     def item(text):
         return {"role": "user", "content": text, "id": "msg_1"}
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         made = (await client.post(CONVERSATIONS, json={})).json()
         url = f"{CONVERSATIONS}/{made['id']}/items"
         answers = await asyncio.gather(
@@ -333,7 +333,7 @@ async def test_items_of_one_id_that_come_at_the_same_time_are_all_kept():
 )
 async def test_an_item_that_no_response_could_read_is_refused_when_it_is_made(item, param):
     items = [{"role": "user", "content": "hello"}, item]
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         refused = [await client.post(CONVERSATIONS, json={"items": items})]
         made = (await client.post(CONVERSATIONS, json={})).json()
         refused.append(await client.post(f"{CONVERSATIONS}/{made['id']}/items", json={"items": items}))
@@ -346,7 +346,7 @@ async def test_an_item_that_no_response_could_read_is_refused_when_it_is_made(it
 
 async def test_what_only_some_models_take_is_stored_in_a_conversation():
     file = {"type": "input_file", "file_id": "file-abc"}
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         made = await client.post(CONVERSATIONS, json={"items": [{"role": "user", "content": [file]}]})
     assert made.status_code == 200
 
@@ -363,9 +363,9 @@ def calls_in(response):
 
 @pytest.mark.parametrize("where", ["previous_response_id", "conversation"])
 async def test_results_that_the_history_has_already_are_not_sent_twice(where):
-    """What semantic-kernel's OpenAIResponsesAgent does: in each round the message and all results so far."""
+    """semantic-kernel's OpenAIResponsesAgent sends the message and all results so far in each round."""
     asked = {"role": "user", "content": "go"}
-    async with scripted(script_of_calls) as upstream, adapter(upstream) as client:
+    async with run_upstream(script_of_calls) as upstream, adapter(upstream) as client:
         follow = {where: (await client.post(CONVERSATIONS, json={})).json()["id"]} if where == "conversation" else {}
         results = []
         for _round in range(3):
@@ -386,7 +386,7 @@ async def test_results_that_the_history_has_already_are_not_sent_twice(where):
 
 
 async def test_another_result_of_an_answered_call_is_an_error():
-    async with scripted(script_of_calls) as upstream, adapter(upstream) as client:
+    async with run_upstream(script_of_calls) as upstream, adapter(upstream) as client:
         one = await make(client, "go", tools=[TOOL])
         [call] = calls_in(one)
         result = {"type": "function_call_output", "call_id": call["call_id"], "output": "1"}
@@ -398,7 +398,7 @@ async def test_another_result_of_an_answered_call_is_an_error():
 
 async def test_what_a_chain_brings_may_be_referred_to_once_more():
     """The AI SDK sends references beside previous_response_id (https://github.com/vercel/ai/pull/15492)."""
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         one = await make(client, "first")
         reference = {"type": "item_reference", "id": one["output"][0]["id"]}
         bad = {"role": "narrator", "content": "x"}
@@ -410,7 +410,7 @@ async def test_what_a_chain_brings_may_be_referred_to_once_more():
 
 
 async def test_input_items_are_paged_in_either_order():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         one = await make(client, "first")
         two = await make(client, [{"role": "user", "content": "second"}], previous_response_id=one["id"])
         url = f"{PATH}/{two['id']}/input_items"
@@ -434,7 +434,7 @@ async def test_input_items_are_paged_in_either_order():
 
 
 async def test_a_conversation_grows_by_each_response():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         start = {"items": [{"role": "user", "content": "zero"}], "metadata": {"a": "b"}}
         conversation = (await client.post(CONVERSATIONS, json=start)).json()
         one = await make(client, "first", conversation=conversation["id"])
@@ -457,7 +457,7 @@ async def test_a_failed_response_adds_nothing_to_its_conversation():
     async def script(call):
         await call.stream(answer("Hel", finish=None))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         conversation = (await client.post(CONVERSATIONS, json={})).json()
         await make(client, conversation=conversation["id"], stream=True)
         listed = (await client.get(f"{CONVERSATIONS}/{conversation['id']}/items")).json()
@@ -465,7 +465,7 @@ async def test_a_failed_response_adds_nothing_to_its_conversation():
 
 
 async def test_a_conversation_is_changed_and_deleted():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         made = (await client.post(CONVERSATIONS, json={"metadata": {"a": "b"}})).json()
         url = f"{CONVERSATIONS}/{made['id']}"
         changed = (await client.post(url, json={"metadata": {"c": "d"}})).json()
@@ -480,7 +480,7 @@ async def test_a_conversation_is_changed_and_deleted():
 
 
 async def test_items_of_a_conversation_are_added_read_and_deleted():
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         made = (await client.post(CONVERSATIONS, json={})).json()
         url = f"{CONVERSATIONS}/{made['id']}/items"
         items = [{"role": "user", "content": f"number {number}"} for number in range(3)]
@@ -506,7 +506,7 @@ async def test_a_response_that_cannot_be_stored_says_so(monkeypatch):
         return False
 
     monkeypatch.setattr("adapter.store.documents.base.MemoryDocuments.put", put)
-    async with scripted(counts) as upstream, adapter(upstream) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream) as client:
         whole = await client.post(PATH, json=ask())
         streamed = await make(client, stream=True)
         conversation = await client.post(CONVERSATIONS, json={})
@@ -517,7 +517,7 @@ async def test_a_response_that_cannot_be_stored_says_so(monkeypatch):
 
 
 async def test_stored_responses_are_bounded_in_number(tmp_path):
-    async with scripted(counts) as upstream, adapter(upstream, responses_max_count=2) as client:
+    async with run_upstream(counts) as upstream, adapter(upstream, responses_max_count=2) as client:
         made = [await make(client) for _ in range(3)]
         found = [(await client.get(f"{PATH}/{one['id']}")).status_code for one in made]
     assert found == [404, 200, 200]
@@ -533,7 +533,7 @@ async def test_numbers_beyond_a_doubles_range_are_stored_as_they_came(stream):
     async def script(call):
         await (call.stream if stream else call.json)(answer("yo"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, content=body, headers={"content-type": "application/json"})
         assert got.status_code == 200, got.text
         made = read_events(got.text)[-1]["response"] if stream else got.json()
@@ -560,7 +560,7 @@ async def test_a_damaged_row_counts_as_missing_and_stops_no_turn(body, caplog, m
     async def script(call):
         await call.json(answer(f"answer {call.number}"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         first = (await client.post(PATH, json=ask())).json()
         made = (await client.post("/v1/conversations", json={})).json()
         in_it = (await client.post(PATH, json=ask(conversation=made["id"]))).json()

@@ -14,7 +14,7 @@ from adapter.translate.media import transcriptions
 from adapter.upstream.media import Fetched
 from adapter.upstream.media_fetcher import Fetcher
 from tests.support.guards import PATIENCE
-from tests.support.scripted import adapter, answer, emulated, frame, scripted
+from tests.support.scripted import adapter, answer, frame, run_emulator, run_upstream
 
 MODEL = "gemini-3.5-transcribe"
 TEXT = "Hello there. How are you today?"
@@ -28,7 +28,7 @@ def audio_of(client):
 
 @pytest.mark.parametrize("model", ["whisper-1", "gpt-4o-transcribe", MODEL])
 async def test_the_openai_package_gets_what_was_said(model):
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         found = await audio_of(client).transcriptions.create(model=model, file=SOUND)
         asked = await gemini.requests()
     assert found.text == TEXT
@@ -54,14 +54,14 @@ async def test_the_openai_package_gets_what_was_said(model):
     ],
 )
 async def test_texts_and_subtitles_have_their_media_types(kind, type_, text):
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         raw = audio_of(client).transcriptions.with_raw_response
         found = await raw.create(model=MODEL, file=SOUND, response_format=kind)
     assert (found.headers["content-type"], found.text) == (type_, text)
 
 
 async def test_times_are_told_of_words_and_segments():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         create = audio_of(client).transcriptions.create
         both = await create(
             model=MODEL,
@@ -79,7 +79,7 @@ async def test_times_are_told_of_words_and_segments():
 
 
 async def test_speakers_are_told_by_letters():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         found = await audio_of(client).transcriptions.create(model=MODEL, file=SOUND, response_format="diarized_json")
     assert [(one.id, one.speaker, one.text) for one in found.segments] == [
         ("seg_0", "A", "Hello there."),
@@ -88,7 +88,7 @@ async def test_speakers_are_told_by_letters():
 
 
 async def test_a_stream_has_deltas_and_ends_with_the_whole():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         stream = await audio_of(client).transcriptions.create(model=MODEL, file=SOUND, stream=True)
         events = [event async for event in stream]
         diarized = await audio_of(client).transcriptions.create(
@@ -100,7 +100,7 @@ async def test_a_stream_has_deltas_and_ends_with_the_whole():
     assert [event.type for event in segments] == ["transcript.text.segment"] * 2 + ["transcript.text.done"]
 
 
-def heard(text, finish=None):
+def transcript_event(text, finish=None):
     """An event of Gemini's."""
     return answer({"audioTranscription": {"text": text}}, finish=finish)
 
@@ -110,12 +110,12 @@ async def test_the_first_delta_comes_before_gemini_has_heard_all():
 
     async def script(call):
         await call.start()
-        await call.send(frame(heard("Hello ")))
+        await call.send(frame(transcript_event("Hello ")))
         await first_is_here.wait()
-        await call.send(frame(heard("there.", "STOP")))
+        await call.send(frame(transcript_event("there.", "STOP")))
         await call.end()
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         stream = await audio_of(client).transcriptions.create(model=MODEL, file=SOUND, stream=True)
         told = []
         async for event in stream:
@@ -131,7 +131,7 @@ async def test_a_paced_stream_of_the_emulators_comes_in_pieces_with_heartbeats_b
     settings = EmulatorSettings(chunk_delay=0.3)
     given: dict[str, Any] = {"data": {"model": MODEL, "stream": "true"}, "files": {"file": SOUND}}
     async with (
-        emulated(settings) as gemini,
+        run_emulator(settings) as gemini,
         adapter(gemini, heartbeat_after=0.05) as client,
         client.stream("POST", "/v1/audio/transcriptions", **given) as got,
     ):
@@ -146,7 +146,7 @@ async def test_a_paced_stream_of_the_emulators_comes_in_pieces_with_heartbeats_b
 @pytest.mark.parametrize("fault", ["cut", "no-finish", "tail-event"])
 @pytest.mark.parametrize("kind", ["json", "diarized_json"])
 async def test_a_stream_that_breaks_off_ends_with_an_error(fault, kind):
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         stream = await audio_of(client).transcriptions.create(
             model=f"{MODEL}+fault-{fault}", file=SOUND, stream=True, response_format=kind
         )
@@ -157,10 +157,10 @@ async def test_a_stream_that_breaks_off_ends_with_an_error(fault, kind):
 async def test_a_client_that_leaves_a_stream_ends_the_call():
     async def script(call):
         await call.start()
-        await call.send(frame(heard("Hello ")))
+        await call.send(frame(transcript_event("Hello ")))
         await asyncio.Event().wait()
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         stream = await audio_of(client).transcriptions.create(model=MODEL, file=SOUND, stream=True)
         await anext(aiter(stream))
         await stream.close()
@@ -168,7 +168,7 @@ async def test_a_client_that_leaves_a_stream_ends_the_call():
 
 
 async def test_lists_and_keywords_of_forms_arrive():
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         await audio_of(client).transcriptions.create(
             model=MODEL, file=SOUND, languages=["de", "en"], keywords=["Gemini"], prompt="A greeting", temperature=0.5
         )
@@ -181,7 +181,7 @@ async def test_lists_and_keywords_of_forms_arrive():
 async def test_a_stored_sound_is_named_by_its_id(tmp_path, padding):
     sound = wav(speech(TEXT)) + bytes(padding)
     store = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}", "upstream_platform": "studio"}
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, **store) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, **store) as client:
         openai = AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="any", http_client=client, max_retries=0)
         stored = await openai.files.create(file=("hello.wav", sound), purpose="user_data")
         found = await openai.audio.transcriptions.create(
@@ -205,7 +205,7 @@ async def test_a_stored_sound_that_is_too_long_for_times_is_refused_before_it_is
     head = bytearray(wav(bytes(2_000)))
     head[24:28] = (1).to_bytes(4, "little")
     store = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}"}
-    async with scripted(None) as upstream, adapter(upstream, **store) as client:
+    async with run_upstream(None) as upstream, adapter(upstream, **store) as client:
         openai = AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="any", http_client=client, max_retries=0)
         stored = await openai.files.create(file=("a.wav", bytes(head)), purpose="user_data")
         with pytest.raises(BadRequestError, match="15 minutes"):
@@ -218,7 +218,7 @@ async def test_a_translation_is_asked_of_a_chat_model():
     async def script(call):
         await call.json(answer("Good day"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         with pytest.deprecated_call():
             found = await audio_of(client).translations.create(model="whisper-1", file=SOUND)
     assert found.text == "Good day"
@@ -234,7 +234,7 @@ async def test_a_translation_with_times_is_asked_for_as_json():
     async def script(call):
         await call.json(answer(json.dumps({"segments": segments})))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         with pytest.deprecated_call():
             found = await audio_of(client).translations.create(model="whisper-1", file=SOUND, response_format="vtt")
     assert found == "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nGood day\n"
@@ -242,7 +242,7 @@ async def test_a_translation_with_times_is_asked_for_as_json():
 
 @pytest.mark.parametrize(("name", "type_"), [("a.m4a", "audio/mp4"), ("a.webm", "audio/webm"), ("a.mp3", "audio/mpeg")])
 async def test_sounds_without_a_duration_are_heard_too(name, type_):
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         found = await audio_of(client).transcriptions.create(
             model=MODEL, file=(name, b"\0" * 40), response_format="verbose_json"
         )
@@ -255,7 +255,7 @@ LONG = b"fLaC\x80\0\0\x22" + bytes(10) + (8_000 << 44 | 15 << 36 | 8_000 * 1_000
 
 @pytest.mark.parametrize("kind", ["srt", "vtt", "verbose_json", "diarized_json"])
 async def test_a_long_sound_with_times_is_refused_before_it_is_sent(kind):
-    async with scripted(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
+    async with run_upstream(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
         with pytest.raises(BadRequestError, match="15 minutes, and the sound has 17: cut it, ask for json"):
             await audio_of(client).transcriptions.create(model=MODEL, file=("a.flac", LONG), response_format=kind)
         assert upstream.seen == []
@@ -264,7 +264,7 @@ async def test_a_long_sound_with_times_is_refused_before_it_is_sent(kind):
 async def test_a_long_wav_file_is_heard_in_pieces_and_their_times_are_put_together(monkeypatch):
     monkeypatch.setattr(transcriptions, "LONGEST_TIMED", 0.5)
     sound = wav(speech("Hello there.") + bytes(12_000) + speech("How are you?"))
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini) as client:
         found = await audio_of(client).transcriptions.create(
             model=MODEL,
             file=("a.wav", sound),
@@ -284,7 +284,7 @@ async def test_a_sound_at_an_address_is_fetched_where_the_operator_allows_it_and
         return {url: Fetched("audio/wav", base64.b64encode(SOUND[1]).decode()) for url in urls}
 
     async def script(call):
-        await call.json(heard(TEXT, "STOP"))
+        await call.json(transcript_event(TEXT, "STOP"))
 
     monkeypatch.setattr(Fetcher, "fetch", fetch)
     form = {
@@ -292,7 +292,7 @@ async def test_a_sound_at_an_address_is_fetched_where_the_operator_allows_it_and
         "file": (None, "https://example.org/a.wav"),
         "response_format": (None, "verbose_json"),
     }
-    async with scripted(script) as upstream, adapter(upstream, fetch_media="https") as client:
+    async with run_upstream(script) as upstream, adapter(upstream, fetch_media="https") as client:
         got = await client.post("/v1/audio/transcriptions", files=form)
     assert got.json()["duration"] == SECONDS
     blob = upstream.seen[0].body["contents"][0]["parts"][0]["inlineData"]
@@ -302,7 +302,7 @@ async def test_a_sound_at_an_address_is_fetched_where_the_operator_allows_it_and
 @pytest.mark.parametrize(("policy", "text"), [("off", "ADAPTER_FETCH_MEDIA"), ("on", "not public")])
 async def test_a_sound_at_a_private_address_is_never_fetched(policy, text):
     form = {"model": (None, MODEL), "file": (None, "http://127.0.0.1:9/a.wav")}
-    async with scripted(None) as upstream, adapter(upstream, fetch_media=policy) as client:
+    async with run_upstream(None) as upstream, adapter(upstream, fetch_media=policy) as client:
         got = await client.post("/v1/audio/transcriptions", files=form)
     assert (got.status_code, upstream.seen) == (400, [])
     assert text in got.json()["error"]["message"]
@@ -310,9 +310,9 @@ async def test_a_sound_at_a_private_address_is_never_fetched(policy, text):
 
 async def test_a_stored_sound_is_heard_by_its_id_and_its_length_is_read(tmp_path):
     async def script(call):
-        await call.json(heard(TEXT, "STOP"))
+        await call.json(transcript_event(TEXT, "STOP"))
 
-    async with scripted(script) as upstream, adapter(upstream, files_dir=str(tmp_path)) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, files_dir=str(tmp_path)) as client:
         stored = await client.post("/v1/files", files={"file": SOUND}, data={"purpose": "user_data"})
         form = {"model": (None, MODEL), "file": (None, stored.json()["id"]), "response_format": (None, "verbose_json")}
         got = await client.post("/v1/audio/transcriptions", files=form)
@@ -321,7 +321,7 @@ async def test_a_stored_sound_is_heard_by_its_id_and_its_length_is_read(tmp_path
 
 
 async def test_what_is_no_sound_and_no_form_is_refused():
-    async with scripted(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
+    async with run_upstream(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
         with pytest.raises(BadRequestError, match="is no sound"):
             await audio_of(client).transcriptions.create(model=MODEL, file=("a.pdf", b"%PDF-", "application/pdf"))
         got = await client.post("/v1/audio/transcriptions", json={"model": MODEL, "file": "x"})

@@ -6,7 +6,7 @@ import pytest
 
 from adapter.server.routes import ENDPOINTS
 from adapter.translate.translations import endpoints
-from tests.support.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, run_upstream
 
 RESPONSES = "/v1/responses"
 CHAT = "/v1/chat/completions"
@@ -28,7 +28,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize(("path", "body"), REQUESTS.values(), ids=REQUESTS.keys())
 async def test_it_shows_the_body_and_the_notes_of_the_served_call(path, body):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         shown = (await client.post("/translate", json=body)).json()
         assert upstream.seen == []
         served = await client.post(path, json=body, headers={"x-adapter-notes": "full"})
@@ -49,7 +49,7 @@ async def test_it_shows_the_body_and_the_notes_of_the_served_call(path, body):
 )
 async def test_it_gives_the_served_calls_verdict(path, body):
     strict = {"x-adapter-strict": "answers"}
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         told = await client.post("/translate", json=body, headers=strict)
         served = await client.post(path, json=body, headers=strict)
     assert (told.status_code, told.json()) == (served.status_code, served.json())
@@ -58,7 +58,7 @@ async def test_it_gives_the_served_calls_verdict(path, body):
 
 
 async def test_earlier_responses_stand_under_the_field_that_they_came_from():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         one = (await client.post(RESPONSES, json={"model": "gemini-3.5-flash", "input": "first"})).json()
         body = {"model": "gemini-3.5-flash", "input": "second", "previous_response_id": one["id"]}
         shown = (await client.post("/translate", json=body)).json()
@@ -72,7 +72,7 @@ async def test_earlier_responses_stand_under_the_field_that_they_came_from():
 async def test_json_lines_are_told_line_by_line():
     batch = {"custom_id": "one", "url": RESPONSES, "body": {"model": "gemini-3.5-flash", "input": "hi"}}
     text = "\n".join([json.dumps(chat("hi")), json.dumps(batch), "{"])
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post("/translate", content=text.encode())
     told = [json.loads(line) for line in response.text.splitlines()]
     assert [one.get("endpoint") for one in told] == [CHAT, RESPONSES, None]
@@ -81,7 +81,7 @@ async def test_json_lines_are_told_line_by_line():
 
 
 async def test_an_answer_of_geminis_becomes_openais():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post("/translate", json=answer("Hello"))
         view = await client.post("/translate?endpoint=/v1/responses", json=answer("Hello"))
     assert response.json()["answer"]["choices"][0]["message"]["content"] == "Hello"
@@ -89,7 +89,7 @@ async def test_an_answer_of_geminis_becomes_openais():
 
 
 async def test_values_are_shown_on_request():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         shown = (await client.post("/translate?values=true", json=chat("hi", seed=7))).json()
     seed = next(note for note in shown["notes"] if note["path"] == "seed")
     assert (seed["before"], seed["after"]) == (7, [7])
@@ -112,7 +112,7 @@ OTHERS = {
 @pytest.mark.parametrize(("path", "body"), OTHERS.items(), ids=OTHERS.keys())
 async def test_every_endpoint_that_translates_is_shown_as_it_is_served(path, body):
     line = {"custom_id": "1", "method": "POST", "url": path, "body": body}
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         shown = (await client.post("/translate", json=line)).json()
         assert upstream.seen == []
         served = await client.post(path, json=body)

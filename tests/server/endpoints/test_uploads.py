@@ -11,7 +11,7 @@ from adapter.server.state import stored_files
 from adapter.server.state.not_stored import NotStored
 from adapter.store.documents.sqlite import SqliteDocuments
 from adapter.store.files.directory import FileWriter
-from tests.server.endpoints.storing import FILES, packaged, serving
+from tests.server.endpoints.storing import FILES, package, serving
 
 UPLOADS = "/v1/uploads"
 PIECES = (b"first ", b"second ", b"third")
@@ -19,7 +19,7 @@ WHOLE = b"".join(PIECES)
 TOLD = {"bytes": len(WHOLE), "filename": "a.txt", "mime_type": "text/plain", "purpose": "user_data"}
 
 
-async def begun(client, pieces=PIECES, **told):
+async def begin(client, pieces=PIECES, **told):
     """An upload with its parts, and their ids."""
     upload = (await client.post(UPLOADS, json={**TOLD, **told})).json()
     ids = []
@@ -37,7 +37,7 @@ def contents(tmp_path):
 async def test_parts_become_a_file_in_the_order_of_their_ids_by_the_openai_package(tmp_path):
     big = os.urandom(2_500_000)
     async with serving(tmp_path) as client:
-        openai = packaged(client)
+        openai = package(client)
         size = len(big) + 6
         upload = await openai.uploads.create(
             bytes=size, filename="b.bin", mime_type="application/x-b", purpose="vision",
@@ -62,7 +62,7 @@ async def test_parts_become_a_file_in_the_order_of_their_ids_by_the_openai_packa
 async def test_the_openai_package_uploads_a_file_in_chunks(tmp_path):
     content = os.urandom(300_000)
     async with serving(tmp_path) as client:
-        done = await packaged(client).uploads.upload_file_chunked(
+        done = await package(client).uploads.upload_file_chunked(
             file=content, filename="a.bin", bytes=len(content), mime_type="text/plain", purpose="batch",
             part_size=100_000,
         )  # fmt: skip
@@ -83,7 +83,7 @@ async def test_the_openai_package_uploads_a_file_in_chunks(tmp_path):
 )
 async def test_what_does_not_fit_is_refused_and_the_upload_goes_on(tmp_path, chosen, more, param, code):
     async with serving(tmp_path) as client:
-        path, ids = await begun(client)
+        path, ids = await begin(client)
         got = await client.post(f"{path}/complete", json={"part_ids": chosen(ids), **more})
         error = got.json()["error"]
         assert (got.status_code, error["param"], error["code"]) == (400, param, code)
@@ -94,8 +94,8 @@ async def test_what_does_not_fit_is_refused_and_the_upload_goes_on(tmp_path, cho
 
 async def test_parts_of_another_upload_are_none_of_this_one(tmp_path):
     async with serving(tmp_path) as client:
-        path, _ = await begun(client)
-        _, others = await begun(client)
+        path, _ = await begin(client)
+        _, others = await begin(client)
         got = await client.post(f"{path}/complete", json={"part_ids": others})
     assert (got.status_code, got.json()["error"]["param"]) == (400, "part_ids[0]")
 
@@ -105,7 +105,7 @@ async def test_an_upload_that_has_ended_takes_nothing_more(tmp_path, monkeypatch
     now = time.time()  # what is being written has the real time, and is swept a day later
     monkeypatch.setattr(time, "time", lambda: now)
     async with serving(tmp_path) as client:
-        path, ids = await begun(client)
+        path, ids = await begin(client)
         if end == "expired":
             now += 3_600
         else:
@@ -124,7 +124,7 @@ async def test_an_upload_that_has_ended_takes_nothing_more(tmp_path, monkeypatch
 async def test_an_upload_of_another_client_or_of_none_is_not_found(tmp_path):
     async with serving(tmp_path, client_keys=("one", "two")) as client:
         client.headers["authorization"] = "Bearer one"
-        path, ids = await begun(client)
+        path, ids = await begin(client)
         client.headers["authorization"] = "Bearer two"
         for where in (path, f"{UPLOADS}/upload_unknown"):
             for way, body in (("parts", {"files": {"data": b"x"}}), ("complete", {"json": {"part_ids": ids}})):
@@ -149,7 +149,7 @@ async def test_fields_of_an_upload_are_told_and_refused(tmp_path):
 async def test_a_part_that_is_too_large_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("adapter.translate.files.MAX_PART", 10)
     async with serving(tmp_path) as client:
-        path, _ = await begun(client, pieces=())
+        path, _ = await begin(client, pieces=())
         got = await client.post(f"{path}/parts", files={"data": b"x" * 11})
         assert (got.status_code, got.json()["error"]["code"]) == (400, "file_too_large")
         assert contents(tmp_path) == []
@@ -157,7 +157,7 @@ async def test_a_part_that_is_too_large_is_refused(tmp_path, monkeypatch):
 
 async def test_an_upload_whose_end_was_not_written_is_completed_again_to_the_same_file(tmp_path, monkeypatch):
     async with serving(tmp_path) as client:
-        path, ids = await begun(client)
+        path, ids = await begin(client)
         with monkeypatch.context() as patch:
 
             async def fails(self, record, client):
@@ -172,7 +172,7 @@ async def test_an_upload_whose_end_was_not_written_is_completed_again_to_the_sam
 
 async def test_an_upload_as_large_as_a_client_may_store_is_completed(tmp_path):
     async with serving(tmp_path, files_max_bytes=len(WHOLE)) as client:
-        path, ids = await begun(client)
+        path, ids = await begin(client)
         got = await client.post(f"{path}/parts", files={"data": ("blob", b"x")})
         assert (got.status_code, got.json()["error"]["code"]) == (413, "storage_limit_exceeded")
         done = await client.post(f"{path}/complete", json={"part_ids": ids})
@@ -185,12 +185,12 @@ async def test_parts_of_an_upload_that_was_abandoned_are_removed_and_free_their_
     later = []
     monkeypatch.setattr(time, "time", lambda real=time.time: real() + sum(later))
     async with serving(tmp_path, files_max_bytes=len(WHOLE)) as client:
-        await begun(client)
+        await begin(client)
         assert len(contents(tmp_path)) == len(PIECES)
         later.append(3_700.0)
         while contents(tmp_path):
             await asyncio.sleep(0.01)
-        await begun(client)
+        await begin(client)
 
 
 @pytest.mark.parametrize("fails", ["the disk", "the store"])
@@ -203,7 +203,7 @@ async def test_what_cannot_be_stored_leaves_nothing(tmp_path, monkeypatch, fails
         return await real(self, documents, client, max_age) if documents[0].key.startswith("upload_") else False
 
     async with serving(tmp_path) as client:
-        path, _ = await begun(client, pieces=())
+        path, _ = await begin(client, pieces=())
         if fails == "the disk":
             monkeypatch.setattr(FileWriter, "_commit", full)
         else:

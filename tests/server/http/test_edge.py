@@ -1,11 +1,11 @@
-"""What holds at the edge for every route: headers, origins, keys, and who may see the page of exchanges."""
+"""The edge of every route: headers, origins, keys, and who may see the page of exchanges."""
 
 import base64
 import hashlib
 
 import pytest
 
-from tests.support.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, run_upstream
 
 PATH = "/v1/chat/completions"
 
@@ -28,7 +28,7 @@ def bearer(key):
 
 
 async def test_every_answer_says_who_answered_and_when():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         answers = [
             await client.post(PATH, json=chat()),
             await client.post(PATH, content=b"{"),
@@ -64,27 +64,27 @@ async def test_every_answer_says_who_answered_and_when():
     ],
 )
 async def test_a_clients_own_request_id_is_kept_if_it_is_sensible(sent, kept):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=chat(), headers={"x-client-request-id": sent})
     assert (response.headers["x-request-id"] == sent) is kept
 
 
 async def test_a_slash_at_the_end_is_served_and_never_a_redirect():
     """A redirect would lose the key of many clients."""
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         assert (await client.post(PATH + "/", json=chat())).status_code == 200
         assert (await client.get("/healthz/")).status_code == 200
     assert len(upstream.seen) == 1
 
 
 async def test_a_wrong_method_is_told_the_right_one():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.get(PATH)
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
 async def test_a_missing_key_is_asked_for():
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("right",)) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=("right",)) as client:
         response = await client.post(PATH, json=chat())
     assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 
@@ -108,7 +108,7 @@ async def test_a_missing_key_is_asked_for():
 )
 async def test_wrong_keys_are_refused(headers):
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("right", "other")) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=("right", "other")) as client:
         response = await client.post(PATH, json=chat(), headers=raw)
     assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
     assert upstream.seen == []
@@ -119,7 +119,7 @@ async def test_wrong_keys_are_refused(headers):
 )
 async def test_keys_are_taken_where_openai_azure_and_google_clients_send_them(headers):
     keys = ("sha256:" + hashlib.sha256(b"right").hexdigest(), "other")
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=keys) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=keys) as client:
         response = await client.post(PATH, json=chat(), headers=headers)
     assert response.status_code == 200
     assert upstream.seen[0].headers["x-goog-api-key"] == "k"
@@ -127,10 +127,13 @@ async def test_keys_are_taken_where_openai_azure_and_google_clients_send_them(he
 
 async def test_other_origins_may_not_call_unless_they_are_named():
     ask = {"origin": "https://app.example", "access-control-request-method": "POST"}
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         assert "access-control-allow-origin" not in (await client.options(PATH, headers=ask)).headers
         assert "access-control-allow-origin" not in (await client.post(PATH, json=chat(), headers=ask)).headers
-    async with scripted(says_hello) as upstream, adapter(upstream, allow_origins=("https://app.example",)) as client:
+    async with (
+        run_upstream(says_hello) as upstream,
+        adapter(upstream, allow_origins=("https://app.example",)) as client,
+    ):
         before = await client.options(PATH, headers={**ask, "access-control-request-headers": "authorization"})
         good = await client.post(PATH, json=chat(), headers=ask)
         evil = await client.post(PATH, json=chat(), headers={"origin": "https://evil.example"})
@@ -142,7 +145,7 @@ async def test_other_origins_may_not_call_unless_they_are_named():
 
 
 async def test_any_origin_may_be_let_in_and_then_without_credentials():
-    async with scripted(says_hello) as upstream, adapter(upstream, allow_origins=("*",)) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, allow_origins=("*",)) as client:
         response = await client.post(PATH, json=chat(), headers={"origin": "https://evil.example", "cookie": "a=b"})
     assert response.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in response.headers
@@ -154,25 +157,25 @@ PAGES = ("/", "/inspector/exchanges", "/inspector/exchanges/x")
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "[", ""])
 async def test_the_page_answers_to_names_of_this_machine_alone(path, host):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.get(path, headers={"host": host})
     assert response.status_code == 403
 
 
 @pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1", "[::1]:8080"])
 async def test_the_page_is_shown_under_names_of_this_machine(host):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         assert (await client.get("/inspector/exchanges", headers={"host": host})).status_code == 200
 
 
 async def test_a_page_that_the_operator_switched_on_has_any_name():
-    async with scripted(says_hello) as upstream, adapter(upstream, inspector=True) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, inspector=True) as client:
         assert (await client.get("/", headers={"host": "adapter.example"})).status_code == 200
 
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_the_page_wants_a_key_where_calls_want_one(path):
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
         for headers in ({}, basic("wrong"), {"authorization": "Basic !"}, {"authorization": "Basic bWU="}):
             response = await client.get(path, headers=headers)
             assert response.status_code == 401
@@ -182,7 +185,7 @@ async def test_the_page_wants_a_key_where_calls_want_one(path):
 
 
 async def test_each_key_sees_its_own_exchanges_and_strangers_leave_no_trace():
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("one", "two")) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=("one", "two")) as client:
         await client.post(PATH, json=chat("of one"), headers={**bearer("one"), "x-client-request-id": "first"})
         await client.post(PATH, json=chat("of two"), headers=bearer("two"))
         await client.post(PATH, json=chat("of nobody"), headers=bearer("three"))
@@ -195,7 +198,7 @@ async def test_each_key_sees_its_own_exchanges_and_strangers_leave_no_trace():
 
 
 async def test_so_many_choices_and_not_one_more():
-    async with scripted(says_hello) as upstream, adapter(upstream, max_choices=3) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, max_choices=3) as client:
         most = await client.post(PATH, json=chat(n=3))
         more = await client.post(PATH, json=chat(n=4))
     assert len(most.json()["choices"]) == 3
@@ -204,7 +207,7 @@ async def test_so_many_choices_and_not_one_more():
 
 
 async def test_one_model_is_found_by_a_name_that_stands_for_it():
-    async with scripted(says_hello) as upstream, adapter(upstream, models={"my-*": "gemini-2.5-pro"}) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, models={"my-*": "gemini-2.5-pro"}) as client:
         for asked, sent in (("my-own", "gemini-2.5-pro"), ("gpt-4o", "gemini-3.8-flash"), ("models/a", "a")):
             response = await client.get(f"/v1/models/{asked}")
             assert response.json()["id"] == asked.removeprefix("models/")
@@ -223,7 +226,7 @@ async def test_one_model_is_found_by_a_name_that_stands_for_it():
     ],
 )
 async def test_a_wrong_body_is_told_by_code_and_path(body, param, code):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         error = (await client.post(PATH, content=body)).json()["error"]
     assert (error["param"], error["code"]) == (param, code)
 
@@ -235,7 +238,7 @@ async def test_a_key_of_the_servers_never_leaves_in_an_error():
         message = f"Permission denied: Consumer 'api_key:{key}' of project 123456 has been suspended."
         await call.json({"error": {"code": 403, "message": message, "status": "PERMISSION_DENIED"}}, 403)
 
-    async with scripted(script) as upstream, adapter(upstream, upstream_keys=(key,)) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, upstream_keys=(key,)) as client:
         whole = await client.post(PATH, json=chat())
         streamed = await client.post(PATH, json=chat(stream=True))
         page = await client.get("/inspector/exchanges")
@@ -252,7 +255,7 @@ async def test_a_total_time_limit_that_ran_out_is_not_tried_again():
     async def script(call):
         await call.start()
 
-    async with scripted(script) as upstream, adapter(upstream, total_timeout=0.2) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, total_timeout=0.2) as client:
         response = await client.post(PATH, json=chat())
     assert (response.status_code, response.json()["error"]["code"]) == (504, "upstream_timeout")
     assert response.headers["x-should-retry"] == "false"
@@ -263,7 +266,7 @@ async def test_a_relay_that_removes_a_flag_is_named():
         message = "Please enable tool_config.include_server_side_tool_invocations to use Built-in tools with it."
         await call.json({"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}, 400)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         error = (await client.post(PATH, json=chat())).json()["error"]
     assert upstream.url.removeprefix("http://") in error["message"]
 
@@ -272,7 +275,7 @@ async def test_the_host_of_a_relay_that_was_given_a_name_is_in_no_error():
     async def script(call):
         await call.json({"error": {"message": f"No channel at {call.request.headers['host']}.", "type": "relay"}}, 400)
 
-    async with scripted(script) as upstream, adapter(upstream, upstream_name="our relay") as client:
+    async with run_upstream(script) as upstream, adapter(upstream, upstream_name="our relay") as client:
         response = await client.post(PATH, json=chat())
     assert response.headers["x-adapter-upstream"] == "our relay"
     assert response.json()["error"]["message"].startswith("No channel at [hidden]")
@@ -291,14 +294,14 @@ async def test_the_host_of_a_relay_that_was_given_a_name_is_in_no_error():
 )
 @pytest.mark.parametrize("settings", [{}, {"client_keys": ("one",)}], ids=["open", "with keys"])
 async def test_a_stranger_is_told_how_the_server_is_and_nothing_of_its_stores(path, stranger, settings):
-    async with scripted(says_hello) as upstream, adapter(upstream, **settings) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, **settings) as client:
         told = (await client.get(path, headers=stranger)).json()
     assert set(told) == {"status", "version"}
 
 
 @pytest.mark.parametrize("headers", [{}, {"host": "adapter.example", **bearer("one")}], ids=["local", "with a key"])
 async def test_who_looks_after_the_server_is_told_of_its_stores(headers):
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
         told = (await client.get("/healthz", headers=headers)).json()
     assert told["store"]["kind"] == "memory"
 
@@ -310,7 +313,7 @@ async def test_a_foreign_name_reads_nothing_without_keys(path):
     async def lists(call):
         await call.json({"models": [], "name": "models/m"})
 
-    async with scripted(lists) as upstream:
+    async with run_upstream(lists) as upstream:
         async with adapter(upstream, metrics=True) as client:
             refused = await client.get(path, headers={"host": "evil.example"})
             own = await client.get(path)
@@ -333,7 +336,7 @@ async def test_a_foreign_name_reads_nothing_without_keys(path):
     ],
 )
 async def test_a_path_is_served_as_tools_join_it_to_a_base_url(path):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         url = str(client.base_url).rstrip("/") + path
         response = await client.post(url, json=chat())
         models = await client.get(str(client.base_url).rstrip("/") + "/v1/models/gemini-3.5-flash/")
@@ -344,7 +347,7 @@ async def test_a_path_is_served_as_tools_join_it_to_a_base_url(path):
 
 @pytest.mark.parametrize("path", ["//inspector/exchanges", "/inspector//exchanges", "/v1/v1", "//metrics", "/metrics/"])
 async def test_what_proxies_deny_by_its_path_is_served_under_no_other(path):
-    async with scripted(says_hello) as upstream, adapter(upstream, inspector=True, metrics=True) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, inspector=True, metrics=True) as client:
         response = await client.get(str(client.base_url).rstrip("/") + path)
     assert response.status_code == 404
 
@@ -361,7 +364,7 @@ async def lists_models(call):
 
 
 async def test_models_that_chat_are_listed_first_and_each_with_what_serves_it():
-    async with scripted(lists_models) as upstream, adapter(upstream, models={"mine": "gemini-3.5-flash"}) as client:
+    async with run_upstream(lists_models) as upstream, adapter(upstream, models={"mine": "gemini-3.5-flash"}) as client:
         listed = (await client.get("/v1/models")).json()["data"]
     assert [(one["id"], one.get("served_by")) for one in listed] == [
         ("gemini-3.5-flash", "POST /v1/chat/completions"),
@@ -375,7 +378,7 @@ async def test_models_that_chat_are_listed_first_and_each_with_what_serves_it():
 async def test_the_operator_chooses_and_orders_what_is_listed():
     chosen = ("gemini-3.8-*", "gemini-3.*", "mine")
     async with (
-        scripted(lists_models) as upstream,
+        run_upstream(lists_models) as upstream,
         adapter(upstream, models={"mine": "gemini-3.5-flash"}, list_models=chosen) as client,
     ):
         listed = (await client.get("/v1/models")).json()["data"]

@@ -117,14 +117,14 @@ def test_a_compressed_body_is_refused():
 
 
 def test_a_client_that_leaves_ends_it():
-    async def gone():
+    async def disconnect():
         return {"type": "http.disconnect"}
 
     async def open_sink(told):
         raise AssertionError(told)
 
     with pytest.raises(ClientGone):
-        asyncio.run(read_form({"headers": [(b"content-type", TYPE)]}, gone, 10, open_sink))
+        asyncio.run(read_form({"headers": [(b"content-type", TYPE)]}, disconnect, 10, open_sink))
 
 
 def test_names_are_utf_8():

@@ -9,7 +9,7 @@ from google.genai.types import HttpOptions
 from adapter.emulator import EmulatorSettings
 from adapter.server.http.google_paths import google_path
 from adapter.settings import KnownClient
-from tests.support.scripted import adapter, emulated, scripted
+from tests.support.scripted import adapter, run_emulator, run_upstream
 
 GOOGLE = [(b"x-goog-api-client", b"google-genai-sdk/3.6.1"), (b"x-goog-api-key", b"k")]
 BEARER = [(b"x-goog-api-client", b"google-genai-sdk/3.6.1"), (b"authorization", b"Bearer k")]
@@ -42,7 +42,7 @@ def test_what_openai_has_not_is_googles_and_what_google_has_not_is_openais(heade
 async def test_google_genai_on_its_default_version_gets_googles_answers():
     """google-genai 3 asks /v1 unless it is told otherwise."""
     settings = {"client_keys": ("key-of-a",)}
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, **settings) as http:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, **settings) as http:
         google = genai.Client(api_key="key-of-a", http_options=HttpOptions(base_url=str(http.base_url)))
 
         def ask():
@@ -67,7 +67,7 @@ async def test_a_decision_is_answered_in_the_form_of_the_client_that_asks():
         "questions": {"wet": {"type": "noul", "instructions": "Is it wet?"}},
     }
     questions = [{"type": "predicate", "instructions": "Is it wet?"}]
-    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, client_keys=("k",)) as http:
+    async with run_emulator(EmulatorSettings()) as gemini, adapter(gemini, client_keys=("k",)) as http:
         one = await http.post("/v1/decisions", json=google, headers={"x-goog-api-key": "k"})
         other = await http.post(
             "/v1/decisions", json={**google, "questions": questions}, headers={"authorization": "Bearer k"}
@@ -81,7 +81,7 @@ async def test_a_limited_client_reaches_no_more_by_this_path():
         await call.json({"models": [{"name": "models/a"}, {"name": "models/b"}]})
 
     limited = {"clients": (KnownClient(key="k", name="n", models=("a",)),)}
-    async with scripted(script) as upstream, adapter(upstream, **limited) as http:
+    async with run_upstream(script) as upstream, adapter(upstream, **limited) as http:
         headers = {"x-goog-api-key": "k"}
         listed = (await http.get("/v1/models", headers=headers)).json()
         refused = [(await http.get(f"/v1/{path}", headers=headers)).status_code for path in ("files", "models/b")]

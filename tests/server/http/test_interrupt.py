@@ -15,7 +15,7 @@ class Left(Exception):
 
 
 class Held:
-    """What was done for a request."""
+    """The steps that were done for a request."""
 
 
 async def test_it_ends_with_the_given_exception_and_is_among_the_others_no_longer():

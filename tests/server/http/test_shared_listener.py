@@ -23,7 +23,7 @@ from tests.support.guards import PATIENCE, until
 from tests.support.live import Live, adapter
 from tests.support.paths import REPOSITORY
 from tests.support.raw import Raw, raw, request
-from tests.support.scripted import Object, answer, scripted
+from tests.support.scripted import Object, answer, run_upstream
 from tests.support.shutting_down import workers_of
 from tests.support.worker_sockets import owners
 
@@ -89,7 +89,7 @@ async def ask(connection: Raw, path: str, body: Object) -> tuple[dict[str, str],
 
 
 async def requests_by_worker(live, client, concurrency: int) -> list[int]:
-    """How many requests each worker gets of a client that opens all its connections at once."""
+    """The requests that each worker gets of a client that opens all its connections at once."""
     body = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
     async with connections(client, concurrency) as opened:
         held = await workers(live, opened)
@@ -105,7 +105,7 @@ async def hello(call):
 
 
 async def test_each_of_two_workers_gets_at_least_two_fifths_of_the_load(tmp_path):
-    async with scripted(hello) as upstream, two_workers(tmp_path, upstream) as (live, client):
+    async with run_upstream(hello) as upstream, two_workers(tmp_path, upstream) as (live, client):
         for concurrency in (CONNECTIONS, 4 * CONNECTIONS, CONNECTIONS):
             shares = await requests_by_worker(live, client, concurrency)
             assert min(shares) >= 0.4 * concurrency * REQUESTS, shares
@@ -114,7 +114,7 @@ async def test_each_of_two_workers_gets_at_least_two_fifths_of_the_load(tmp_path
 
 
 async def connect_where_connections_stay_open(live, client):
-    """What comes is for the worker whose connections were closed."""
+    """New connections go to the worker whose connections were closed."""
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(raw(client)) for _ in range(CONNECTIONS)]
         held = await workers(live, opened)
@@ -132,7 +132,7 @@ async def connect_where_connections_stay_open(live, client):
 @pytest.mark.faults
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGHUP], ids=["killed", "replaced"])
 async def test_new_workers_take_their_share(tmp_path, sent):
-    async with scripted(hello) as upstream, two_workers(tmp_path, upstream) as (live, client):
+    async with run_upstream(hello) as upstream, two_workers(tmp_path, upstream) as (live, client):
         before = workers_of(live.process.pid)
         os.kill(before[0] if sent == signal.SIGKILL else live.process.pid, sent)
         gone = before[:1] if sent == signal.SIGKILL else before
@@ -170,7 +170,7 @@ NO_PARAMETERS = {"type": "object", "properties": {}}
 
 async def test_a_loop_whose_turns_alternate_between_workers_keeps_its_signatures(tmp_path):
     async with (
-        scripted(next_call) as upstream,
+        run_upstream(next_call) as upstream,
         two_workers(tmp_path, upstream) as (live, client),
         connections(client, 2) as pair,
     ):

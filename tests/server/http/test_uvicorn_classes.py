@@ -28,7 +28,7 @@ def attributes_of(name: str, *files: str) -> set[str]:
 
 
 async def caught() -> tuple[Any, Any]:
-    """What stands behind uvicorn's `send` while a request is served, and the connection that it came over."""
+    """The objects behind uvicorn's `send` while a request is served, and the connection that it came over."""
     cycles, connections = [], []
 
     class Remembered(HttpToolsProtocol):

@@ -1,4 +1,4 @@
-"""What the page at / is made of: running requests, calls as they went, changes as they come, and its own forms."""
+"""The data of the page at /: running requests, calls as they went, changes as they come, and its own forms."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from adapter.server.observe.changes import Changes
 from adapter.server.observe.exchange_log import MAX_KEPT, Exchange, ExchangeLog
 from adapter.translate.core.catalogue import CODES
 from tests.support.guards import PATIENCE
-from tests.support.scripted import adapter, answer, chat, frame, scripted
+from tests.support.scripted import adapter, answer, chat, frame, run_upstream
 
 OWN = {"x-adapter-page": "1", "origin": "http://127.0.0.1", "host": "127.0.0.1", "content-type": "application/json"}
 
@@ -28,7 +28,7 @@ def running(number):
     return Exchange(id=f"req_{number}", path="/v1/chat/completions", started_at=0.0, client="")
 
 
-def told(frame):
+def message_of(frame):
     return json.loads(frame.partition(b"data: ")[2])
 
 
@@ -39,7 +39,7 @@ async def test_a_running_request_is_listed_at_once():
         await release.wait()
         await says_hello(call)
 
-    async with scripted(hangs) as upstream, adapter(upstream) as client:
+    async with run_upstream(hangs) as upstream, adapter(upstream) as client:
         sent = asyncio.create_task(client.post("/v1/chat/completions", json=chat("wait for me")))
         rows = []
         while not rows:
@@ -57,7 +57,7 @@ async def test_tokens_of_thoughts_count_as_output():
     async def thinks(call):
         await call.json({**answer("Hello"), "usageMetadata": usage})
 
-    async with scripted(thinks) as upstream, adapter(upstream) as client:
+    async with run_upstream(thinks) as upstream, adapter(upstream) as client:
         await client.post("/v1/chat/completions", json=chat("hi"), headers={"x-client-request-id": "one"})
         [row] = (await client.get("/inspector/exchanges")).json()["exchanges"]
         detail = (await client.get("/inspector/exchanges/one")).json()
@@ -65,7 +65,7 @@ async def test_tokens_of_thoughts_count_as_output():
 
 
 async def test_the_detail_has_each_call_with_its_attempts_and_what_came_byte_for_byte():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         named = {"x-client-request-id": "first"}
         await client.post("/v1/chat/completions", json={**chat("hi"), "n": 2, "temperature": 0.5}, headers=named)
         detail = (await client.get("/inspector/exchanges/first")).json()
@@ -78,7 +78,7 @@ async def test_the_detail_has_each_call_with_its_attempts_and_what_came_byte_for
 
 
 async def test_what_never_went_to_gemini_is_said():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         named = {"x-client-request-id": "strict", "x-adapter-strict": "all"}
         refused = await client.post("/v1/chat/completions", json={**chat("hi"), "user": "a"}, headers=named)
         detail = (await client.get("/inspector/exchanges/strict")).json()
@@ -96,7 +96,7 @@ async def test_a_running_stream_tells_when_gemini_said_something_last_and_who_as
         await call.send(frame(answer("lo")))
         await call.end()
 
-    async with scripted(stalls) as upstream, adapter(upstream) as client:
+    async with run_upstream(stalls) as upstream, adapter(upstream) as client:
         sent = asyncio.create_task(
             client.post(
                 "/v1/chat/completions", json={**chat("hi"), "stream": True}, headers={"user-agent": "a program/1"}
@@ -112,7 +112,7 @@ async def test_a_running_stream_tells_when_gemini_said_something_last_and_who_as
 
 
 async def test_the_page_is_told_of_the_server_and_of_the_codes():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         facts = (await client.get("/inspector/about")).json()
         codes = (await client.get("/inspector/codes")).json()
     assert facts == {
@@ -131,7 +131,7 @@ async def test_a_signature_of_the_history_has_its_source_its_issuer_and_its_time
     async def calls(call):
         await call.json(answer({"functionCall": {"name": "look", "args": {}}, "thoughtSignature": "c2ln"}))
 
-    async with scripted(calls) as upstream, adapter(upstream) as client:
+    async with run_upstream(calls) as upstream, adapter(upstream) as client:
         before = time.time()
         first = (await client.post("/v1/chat/completions", json={**chat("hi"), "tools": tools})).json()
         made = first["choices"][0]["message"]["tool_calls"][0]
@@ -156,7 +156,7 @@ async def test_a_signature_of_the_history_has_its_source_its_issuer_and_its_time
 
 
 async def test_a_request_that_cannot_be_read_still_names_its_model():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         refused = await client.post("/v1/chat/completions", json={**chat("hi"), "temperature": "warm"})
         [row] = (await client.get("/inspector/exchanges")).json()["exchanges"]
     assert refused.status_code == 400
@@ -164,7 +164,7 @@ async def test_a_request_that_cannot_be_read_still_names_its_model():
 
 
 async def test_with_client_keys_the_page_says_that_one_is_needed():
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
         shown = (await client.get("/inspector/about", headers={"authorization": "Bearer one"})).json()
         refused = await client.get("/inspector/about")
     assert shown["needs_key"] is True
@@ -195,7 +195,7 @@ def test_an_excerpt_is_found_before_tools(size_bytes, excerpt):
 
 async def test_a_page_that_is_closed_makes_room_for_another_at_once(monkeypatch):
     monkeypatch.setattr(changes, "ALIVE", 10 * PATIENCE)
-    async with scripted(says_hello) as upstream, adapter(upstream, heartbeat_after=10 * PATIENCE) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, heartbeat_after=10 * PATIENCE) as client:
         async with AsyncExitStack() as stack:
             for _ in range(MAX_VIEWERS):
                 await stack.enter_async_context(client.stream("GET", "/inspector/changes"))
@@ -208,7 +208,7 @@ async def test_a_page_that_is_closed_makes_room_for_another_at_once(monkeypatch)
 
 async def test_more_pages_than_are_told_of_changes_are_asked_to_ask():
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(scripted(says_hello))
+        upstream = await stack.enter_async_context(run_upstream(says_hello))
         client = await stack.enter_async_context(adapter(upstream))
         open_ones = [client.stream("GET", "/inspector/changes") for _ in range(MAX_VIEWERS + 1)]
         statuses = [(await stack.enter_async_context(one)).status_code for one in open_ones]
@@ -223,19 +223,19 @@ def test_changes_go_on_where_the_last_connection_ended():
     ring.add(one)
     ring.add(running(2))
     last = first.partition(b"\n")[0].removeprefix(b"id: ").decode()
-    again = told(Changes(ring, "", last).frame())
-    assert (told(first)["reset"], again["reset"]) == (True, False)
+    again = message_of(Changes(ring, "", last).frame())
+    assert (message_of(first)["reset"], again["reset"]) == (True, False)
     assert [row["id"] for row in again["rows"]] == ["req_2", "req_1"]
-    assert told(Changes(ring, "", "other-9").frame())["reset"] is True
+    assert message_of(Changes(ring, "", "other-9").frame())["reset"] is True
 
 
 def test_nothing_is_told_twice_and_other_clients_hear_nothing():
     ring = ExchangeLog(enabled=True)
     own, others = Changes(ring, ""), Changes(ring, "another")
-    assert told(own.frame())["rows"] == []
+    assert message_of(own.frame())["rows"] == []
     others.frame()
     ring.add(running(1))
-    assert [row["id"] for row in told(own.frame())["rows"]] == ["req_1"]
+    assert [row["id"] for row in message_of(own.frame())["rows"]] == ["req_1"]
     assert (own.frame(), others.frame()) == (None, None)
 
 
@@ -257,7 +257,7 @@ def test_keeping_a_hundred_exchanges_costs_at_most_15_microseconds_each():
 @pytest.mark.parametrize("lacking", ["x-adapter-page", "origin"])
 async def test_no_other_page_can_use_the_forms(path, lacking):
     headers = {name: value for name, value in OWN.items() if name != lacking}
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         response = await client.post(f"/inspector/{path}", json=chat("hi"), headers=headers)
         foreign = await client.post(
             f"/inspector/{path}", json=chat("hi"), headers={**OWN, "origin": "https://evil.example"}
@@ -266,7 +266,7 @@ async def test_no_other_page_can_use_the_forms(path, lacking):
 
 
 async def test_a_pasted_request_is_translated_compared_and_run_by_the_page():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         body = {**chat("hi"), "user": "a"}
         shown = (await client.post("/inspector/translate", json=body, headers=OWN)).json()
         models = (await client.post("/inspector/compare", json=body, headers=OWN)).json()["models"]
@@ -281,7 +281,7 @@ async def test_a_pasted_request_is_translated_compared_and_run_by_the_page():
 
 
 async def test_capabilities_have_dates():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         shown = (await client.get("/inspector/capabilities")).json()
     assert all(row["checked"] for row in shown["rows"])
     assert any(row["until"] for row in shown["rows"])

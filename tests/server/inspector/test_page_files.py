@@ -5,7 +5,7 @@ import re
 import pytest
 
 from adapter.server.endpoints.inspector import PAGE, TYPES
-from tests.support.scripted import adapter, scripted
+from tests.support.scripted import adapter, run_upstream
 
 ORDER = ("base", "ledger", "parts", "views", "")
 MODULES = sorted(name for name in TYPES if name.endswith(".js"))
@@ -38,7 +38,7 @@ async def says_nothing(call):
 
 
 async def test_every_file_is_served_with_its_type_and_a_policy_without_exceptions():
-    async with scripted(says_nothing) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_nothing) as upstream, adapter(upstream) as client:
         for path, kind in [("/", TYPES["index.html"]), *((f"/inspector/{name}", kind) for name, kind in TYPES.items())]:
             response = await client.get(path)
             assert (response.status_code, response.headers["content-type"]) == (200, kind), path

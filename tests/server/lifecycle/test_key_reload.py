@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.guards import PATIENCE
 from tests.support.live import adapter
-from tests.support.scripted import answer, chat, scripted
+from tests.support.scripted import answer, chat, run_upstream
 
 pytestmark = pytest.mark.faults
 
@@ -31,7 +31,7 @@ async def test_keys_are_rotated_without_a_lost_request(tmp_path, workers, capfd)
     upstream_keys, client_keys = tmp_path / "upstream", tmp_path / "clients"
     upstream_keys.write_text("old\n")
     client_keys.write_text("client-old\n")
-    async with scripted(hello) as upstream:
+    async with run_upstream(hello) as upstream:
         settings = {
             "ADAPTER_UPSTREAM_URL": upstream.url,
             "ADAPTER_UPSTREAM_KEYS_FILE": str(upstream_keys),
@@ -46,7 +46,7 @@ async def test_keys_are_rotated_without_a_lost_request(tmp_path, workers, capfd)
                     headers = {"authorization": f"Bearer {key}"}
                     return (await client.post("/v1/chat/completions", json=chat(), headers=headers)).status_code
 
-                async def rotated():
+                async def rotate():
                     return (await status("client-old"), await status("client-new")) == (401, 200)
 
                 under_way = asyncio.create_task(status("client-old"))
@@ -56,7 +56,7 @@ async def test_keys_are_rotated_without_a_lost_request(tmp_path, workers, capfd)
                 client_keys.write_text("client-new\n")
                 live.process.send_signal(signal.SIGHUP)
                 assert await under_way == 200
-                await until(rotated)
+                await until(rotate)
                 seen = len(upstream.seen)
                 for _ in range(6):
                     assert await status("client-new") == 200
@@ -71,7 +71,7 @@ async def test_keys_are_rotated_without_a_lost_request(tmp_path, workers, capfd)
 async def test_a_file_that_cannot_be_read_leaves_the_keys_as_they_are(tmp_path, capfd):
     keys = tmp_path / "upstream"
     keys.write_text("kept\n")
-    async with scripted(hello) as upstream:
+    async with run_upstream(hello) as upstream:
         settings = {"ADAPTER_UPSTREAM_URL": upstream.url, "ADAPTER_UPSTREAM_KEYS_FILE": str(keys)}
         serving = adapter(tmp_path, "--store", "memory", settings=settings)
         live = await asyncio.to_thread(serving.__enter__)
@@ -80,12 +80,12 @@ async def test_a_file_that_cannot_be_read_leaves_the_keys_as_they_are(tmp_path, 
             live.process.send_signal(signal.SIGHUP)
             told = ""
 
-            async def said():
+            async def wait_for_log():
                 nonlocal told
                 told += "".join(capfd.readouterr())
                 return "the old keys stay in use" in told
 
-            await until(said)
+            await until(wait_for_log)
             async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
                 assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
         finally:

@@ -112,7 +112,7 @@ async def test_a_second_interrupt_ends_it_at_once(tmp_path):
 
 
 async def asked_until(client, done):
-    """How many requests were answered, and how many were not, until an event."""
+    """The numbers of answered and unanswered requests until an event."""
     good = bad = 0
     while not done.is_set():
         try:

@@ -13,7 +13,7 @@ from adapter.server.limits.admission import Admission, RateLimitExceeded
 from adapter.server.limits.rate_limits import RateLimiter
 from adapter.settings import KnownClient, SettingsError, load
 from tests.support.key_value import PASSWORD, key_value_server
-from tests.support.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, run_upstream
 
 ALICE = KnownClient(name="alice", key="key-of-alice", models=("gemini-3.5-*",), rates=("2/minute",))
 BOB = KnownClient(name="bob", key="key-of-bob")
@@ -28,7 +28,7 @@ async def ok(call):
 
 
 async def test_a_client_may_ask_so_often_and_others_are_not_touched():
-    async with scripted(ok) as upstream, adapter(upstream, clients=(ALICE, BOB)) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(ALICE, BOB)) as client:
         statuses = [
             (await client.post("/v1/chat/completions", json=chat(), headers=key(ALICE))).status_code for _ in range(2)
         ]
@@ -43,7 +43,7 @@ async def test_a_client_may_ask_so_often_and_others_are_not_touched():
 
 
 async def test_rates_for_all_are_counted_for_each_client():
-    async with scripted(ok) as upstream, adapter(upstream, clients=(BOB,), client_rates=("1/minute",)) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(BOB,), client_rates=("1/minute",)) as client:
         statuses = [
             (await client.post("/v1/chat/completions", json=chat(), headers=key(BOB))).status_code for _ in range(2)
         ]
@@ -52,7 +52,7 @@ async def test_rates_for_all_are_counted_for_each_client():
 
 async def test_a_client_names_only_the_models_on_its_list():
     unhurried = msgspec.structs.replace(ALICE, rates=())
-    async with scripted(ok) as upstream, adapter(upstream, clients=(unhurried,)) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(unhurried,)) as client:
         body = {**chat(), "model": "gemini-3.8-pro"}
         refused = await client.post("/v1/chat/completions", json=body, headers=key(ALICE))
         error = refused.json()["error"]
@@ -66,14 +66,14 @@ async def test_the_list_of_models_is_the_clients_own():
     async def models(call):
         await call.json({"models": [{"name": "models/gemini-3.5-flash"}, {"name": "models/gemini-3.8-pro"}]})
 
-    async with scripted(models) as upstream, adapter(upstream, clients=(ALICE, BOB)) as client:
+    async with run_upstream(models) as upstream, adapter(upstream, clients=(ALICE, BOB)) as client:
         listed = (await client.get("/v1/models", headers=key(ALICE))).json()["data"]
         assert [one["id"] for one in listed] == ["gemini-3.5-flash"]
         assert len((await client.get("/v1/models", headers=key(BOB))).json()["data"]) == 2
 
 
 async def test_a_wrong_key_is_refused():
-    async with scripted(ok) as upstream, adapter(upstream, clients=(ALICE,)) as client:
+    async with run_upstream(ok) as upstream, adapter(upstream, clients=(ALICE,)) as client:
         refused = await client.post("/v1/chat/completions", json=chat(), headers={"authorization": "Bearer no"})
         assert refused.status_code == 401
 
@@ -86,7 +86,7 @@ async def test_what_cannot_be_served_now_is_sent_away_and_then_served_again():
         await release.wait()
         await call.json(answer("hello"))
 
-    async with scripted(slow) as upstream, adapter(upstream, max_concurrent=2, max_queued=1) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream, max_concurrent=2, max_queued=1) as client:
         calls = [asyncio.create_task(client.post("/v1/chat/completions", json=chat())) for _ in range(3)]
         while len(upstream.seen) < 2:
             await asyncio.sleep(0.01)
@@ -106,7 +106,7 @@ async def test_who_waits_too_long_is_sent_away():
         await release.wait()
         await call.json(answer("hello"))
 
-    async with scripted(slow) as upstream, adapter(upstream, max_concurrent=1, queue_timeout=0.05) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream, max_concurrent=1, queue_timeout=0.05) as client:
         first = asyncio.create_task(client.post("/v1/chat/completions", json=chat()))
         while not upstream.seen:
             await asyncio.sleep(0.01)
@@ -121,7 +121,7 @@ async def test_far_more_than_can_be_served_is_answered_and_nothing_else():
         await asyncio.sleep(0.02)
         await call.json(answer("hello"))
 
-    async with scripted(slow) as upstream, adapter(upstream, max_concurrent=4, max_queued=4) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream, max_concurrent=4, max_queued=4) as client:
         answers = await asyncio.gather(*(client.post("/v1/chat/completions", json=chat()) for _ in range(60)))
         texts = [
             one.json()["choices"][0]["message"]["content"] if one.status_code == 200 else one.json()["error"]["code"]
@@ -231,7 +231,7 @@ async def test_the_list_of_models_counts_and_is_asked_for_once():
     async def lists(call):
         await call.json({"models": [{"name": "models/gemini-3.5-flash"}]})
 
-    async with scripted(lists) as upstream, adapter(upstream, client_rates=("20/minute",)) as client:
+    async with run_upstream(lists) as upstream, adapter(upstream, client_rates=("20/minute",)) as client:
         answers = await asyncio.gather(*(client.get("/v1/models") for _ in range(60)))
     assert sorted({one.status_code for one in answers}) == [200, 429]
     assert [one.status_code for one in answers].count(200) == 20
@@ -247,7 +247,7 @@ async def test_models_have_a_place_among_those_that_run(path):
         await go_on.wait()
         await call.json({"models": [], "name": "models/gemini-3.5-flash"})
 
-    async with scripted(waits) as upstream, adapter(upstream, max_concurrent=1, max_queued=0) as client:
+    async with run_upstream(waits) as upstream, adapter(upstream, max_concurrent=1, max_queued=0) as client:
         first = asyncio.create_task(client.get(path))
         await asked.wait()
         refused = await client.get(path)
@@ -263,7 +263,7 @@ async def test_a_list_of_models_that_failed_is_asked_for_again():
         else:
             await call.json({"models": [{"name": "models/gemini-3.5-flash"}]})
 
-    async with scripted(fails_once) as upstream, adapter(upstream) as client:
+    async with run_upstream(fails_once) as upstream, adapter(upstream) as client:
         answers = [await client.get("/v1/models") for _ in range(3)]
     assert [one.status_code for one in answers] == [400, 200, 200]
     assert len(upstream.seen) == 2

@@ -1,4 +1,4 @@
-"""What the page at / keeps: the last exchanges, within bounds, with long base64 shorten."""
+"""The exchange log keeps the last exchanges, within bounds, and shortens long base64."""
 
 import json
 import re

@@ -16,7 +16,7 @@ from tests.support.collector import collector
 from tests.support.guards import PATIENCE
 from tests.support.live import bare_environment, free_port
 from tests.support.paths import REPOSITORY
-from tests.support.scripted import answer, scripted
+from tests.support.scripted import answer, run_upstream
 
 pytestmark = pytest.mark.faults
 
@@ -155,7 +155,7 @@ def send_and_leave(url, data):
 
 
 async def output_of(tmp_path, upstream_url, *arguments, **variables):
-    """Everything that a server prints and writes to files, its figures, and how many answers it gave."""
+    """All output and files of a server, its figures, and the number of its answers."""
     port = free_port()
     environment = {
         **bare_environment(tmp_path / "state"),
@@ -218,7 +218,7 @@ def lines_with_plants(text):
     ids=" ".join,
 )
 async def test_nothing_that_was_planted_is_written(tmp_path, arguments):
-    async with scripted(echo) as upstream:
+    async with run_upstream(echo) as upstream:
         text, figures, answers = await output_of(tmp_path, upstream.url, *arguments)
     assert answers == 3 * (2 * len(BODIES) + 2 * len(PATHS))
     assert lines_with_plants(text) == []
@@ -231,7 +231,7 @@ async def test_nothing_that_was_planted_is_written(tmp_path, arguments):
 
 
 async def test_nothing_that_was_planted_is_in_a_span(tmp_path):
-    async with scripted(echo) as upstream, collector() as server:
+    async with run_upstream(echo) as upstream, collector() as server:
         variables = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": server.url,
             "OTEL_EXPORTER_OTLP_HEADERS": "authorization=planted-collector-key",

@@ -1,4 +1,4 @@
-"""What the process writes: one line for each request, and never a key or what was said."""
+"""The log of a process: one line for each request, and never a key or the words of a request."""
 
 import json
 import subprocess

@@ -13,7 +13,7 @@ from tests.support.figures import figures, total, wait_until_idle
 from tests.support.guards import PATIENCE
 from tests.support.live import bare_environment, free_port, wait_for
 from tests.support.paths import REPOSITORY
-from tests.support.scripted import adapter, answer, chat, frame, scripted
+from tests.support.scripted import adapter, answer, chat, frame, run_upstream
 
 
 async def speaks(call):
@@ -27,7 +27,7 @@ CHAT, MODEL = "chat/completions", "gemini-3.5-flash"
 
 
 async def test_requests_tokens_notes_and_times_are_counted():
-    async with scripted(speaks) as upstream, adapter(upstream, metrics=True) as client:
+    async with run_upstream(speaks) as upstream, adapter(upstream, metrics=True) as client:
         await client.post("/v1/chat/completions", json=chat(user="me"))
         await client.post("/v1/chat/completions", json=chat(stream=True))
         await client.post("/v1/responses", json={"model": MODEL, "input": "hi"})
@@ -59,7 +59,7 @@ async def test_every_kind_of_tokens_is_counted_once_also_where_events_repeat_the
     async def script(call):
         await (call.stream(partly, last) if "stream" in call.request.path else call.json(last))
 
-    async with scripted(script) as upstream, adapter(upstream, metrics=True) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, metrics=True) as client:
         for stream in (True, False):
             await client.post("/v1/chat/completions", json=chat(stream=stream))
         found = await wait_until_idle(client)
@@ -78,7 +78,7 @@ async def test_times_are_those_that_passed():
         await call.send(frame(answer("b")))
         await call.end()
 
-    async with scripted(script) as upstream, adapter(upstream, metrics=True) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, metrics=True) as client:
         await client.post("/v1/chat/completions", json=chat(stream=True))
         found = await wait_until_idle(client)
     first = total(found, "adapter_first_event_seconds_sum", model=MODEL)
@@ -102,7 +102,10 @@ async def test_attempts_and_retries_are_counted_by_what_they_met():
             await call.json(answer("hello"))
 
     keys = ("one", "two")
-    async with scripted(script) as upstream, adapter(upstream, metrics=True, retries=2, upstream_keys=keys) as client:
+    async with (
+        run_upstream(script) as upstream,
+        adapter(upstream, metrics=True, retries=2, upstream_keys=keys) as client,
+    ):
         assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
         assert (await client.post("/v1/chat/completions", json=chat())).status_code == 502
         found = await wait_until_idle(client)
@@ -127,7 +130,7 @@ async def test_circuits_are_counted_while_they_are_open(monkeypatch):
         else:
             await call.json(answer("hello"))
 
-    async with scripted(script) as upstream, adapter(upstream, metrics=True, circuit_pause=60.0) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, metrics=True, circuit_pause=60.0) as client:
         for _ in range(20):
             await client.post("/v1/chat/completions", json=chat())
         assert total(await wait_until_idle(client), "adapter_open_circuits") == 1
@@ -147,7 +150,7 @@ async def test_sources_of_signatures_are_counted():
         await call.json(answer(part))
 
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
-    async with scripted(script) as upstream, adapter(upstream, metrics=True) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, metrics=True) as client:
         first = await client.post("/v1/chat/completions", json=chat(tools=tools))
         [call] = first.json()["choices"][0]["message"]["tool_calls"]
         del call["extra_content"]
@@ -172,7 +175,7 @@ async def test_a_response_in_the_background_is_counted_when_it_has_ended_and_onc
         await call.send(frame(answer("a")))
         await call.end()
 
-    async with scripted(script) as upstream, adapter(upstream, metrics=True) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, metrics=True) as client:
         body = {"model": MODEL, "input": "hi", "background": True, "user": "me"}
         queued = (await client.post("/v1/responses", json=body)).json()
         assert total(await wait_until_idle(client), "adapter_tokens_total") == 0
@@ -192,7 +195,7 @@ async def test_a_thousand_names_make_no_thousand_figures():
     async def refuse(call):
         await call.json({"error": {"code": 404, "message": "models/x is not found", "status": "NOT_FOUND"}}, 404)
 
-    async with scripted(refuse) as upstream, adapter(upstream, metrics=True) as client:
+    async with run_upstream(refuse) as upstream, adapter(upstream, metrics=True) as client:
         before = len(figures((await client.get("/metrics")).text))
         for start in range(0, 300, 30):
             bodies = [{**chat(), "model": f"planted-{n}", f"planted{n}": 1} for n in range(start, start + 30)]
@@ -203,13 +206,13 @@ async def test_a_thousand_names_make_no_thousand_figures():
 
 
 async def test_only_who_may_call_may_read_them():
-    async with scripted(speaks) as upstream, adapter(upstream, metrics=True, client_keys=("k",)) as client:
+    async with run_upstream(speaks) as upstream, adapter(upstream, metrics=True, client_keys=("k",)) as client:
         assert (await client.get("/metrics")).status_code == 401
         assert (await client.get("/metrics", headers={"authorization": "Bearer k"})).status_code == 200
 
 
 async def test_there_are_none_unless_asked_for():
-    async with scripted(speaks) as upstream, adapter(upstream) as client:
+    async with run_upstream(speaks) as upstream, adapter(upstream) as client:
         assert (await client.get("/metrics")).status_code == 404
 
 

@@ -11,7 +11,7 @@ from tests.support.figures import total, wait_until_idle
 from tests.support.guards import until
 from tests.support.request_lines import Lines
 from tests.support.responses_socket import create, receive_events, socket
-from tests.support.scripted import Kept, adapter, answer, chat, frame, scripted
+from tests.support.scripted import Kept, adapter, answer, chat, frame, run_upstream
 
 CHAT = "/v1/chat/completions"
 
@@ -93,7 +93,7 @@ async def no_model(call):
 async def test_a_request_has_one_line_and_one_outcome(script, ask, line):
     lines = Lines()
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream, lines, metrics=True, client_keys=("k",), max_body=1_000) as client,
     ):
         client.headers["authorization"] = "Bearer k"
@@ -113,7 +113,7 @@ async def test_a_client_that_leaves_before_its_answer_has_a_line_too(stream):
         await asyncio.sleep(60)
 
     lines = Lines()
-    async with scripted(hangs) as upstream, adapter(upstream, lines, metrics=True) as client:
+    async with run_upstream(hangs) as upstream, adapter(upstream, lines, metrics=True) as client:
         asking = asyncio.create_task(client.post(CHAT, json=chat(stream=stream)))
         while not upstream.seen:
             await asyncio.sleep(0.01)
@@ -132,7 +132,7 @@ async def test_a_client_that_leaves_inside_its_stream_has_a_line_too():
         await asyncio.sleep(60)
 
     lines = Lines()
-    async with scripted(hangs) as upstream, adapter(upstream, lines, metrics=True) as client:
+    async with run_upstream(hangs) as upstream, adapter(upstream, lines, metrics=True) as client:
         async with client.stream("POST", CHAT, json=chat(stream=True)) as answered:
             await anext(answered.aiter_lines())
         found = await wait_until_idle(client)
@@ -146,7 +146,7 @@ async def test_an_answer_that_a_bug_breaks_is_no_client_that_left(monkeypatch, c
 
     monkeypatch.setattr(ChatWriter, "fail", fails)
     lines = Lines()
-    async with scripted(breaks) as upstream, adapter(upstream, lines, metrics=True) as client:
+    async with run_upstream(breaks) as upstream, adapter(upstream, lines, metrics=True) as client:
         with pytest.raises(httpx2.RemoteProtocolError):
             await client.post(CHAT, json=chat(stream=True))
         found = await wait_until_idle(client)
@@ -157,7 +157,7 @@ async def test_an_answer_that_a_bug_breaks_is_no_client_that_left(monkeypatch, c
 
 async def test_each_response_of_a_websocket_has_one_line_and_one_outcome():
     lines = Lines()
-    async with scripted(good) as upstream, adapter(upstream, lines, metrics=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, lines, metrics=True) as client:
         async with socket(client) as connection:
             for body in (create(), create(previous_response_id="resp_none")):
                 await connection.send(body)
@@ -181,7 +181,7 @@ PROBES = {
 
 async def test_probes_have_no_figures_and_a_line_only_in_detail():
     lines = Lines()
-    async with scripted(good) as upstream, adapter(upstream, lines, metrics=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, lines, metrics=True) as client:
         for number, path in enumerate(PROBES, 1):
             assert (await client.get(path)).status_code == 200
             await until(lambda: len(lines.written) == number)  # noqa: B023 - called at once
@@ -209,7 +209,7 @@ KEY_LIKE = "sk-" + "a" * 40
 @pytest.mark.parametrize("log_format", ["plain", "json"])
 async def test_what_is_not_served_is_named_in_the_answer_and_in_the_log(log_format, method, path, shown):
     lines = Kept()
-    async with scripted(good) as upstream, adapter(upstream, lines, log_format=log_format) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, lines, log_format=log_format) as client:
         response = await client.request(method, path)
         await until(lambda: lines)
     assert response.status_code in (404, 405)

@@ -19,7 +19,7 @@ from tests.support.live import adapter as process
 from tests.support.live import bare_environment
 from tests.support.paths import REPOSITORY
 from tests.support.responses_socket import create, receive_events, socket
-from tests.support.scripted import adapter, answer, chat, events, frame, scripted
+from tests.support.scripted import adapter, answer, chat, events, frame, run_upstream
 from tests.support.spans import children_of, wait_for_span
 
 CHAT = "/v1/chat/completions"
@@ -41,7 +41,7 @@ async def good(call):
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_request_is_three_spans_by_the_conventions(spans, stream):
-    async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, traces=True) as client:
         body = chat("planted", stream=stream, temperature=0.5, max_tokens=77, seed=7)
         answered = await client.post(CHAT, json=body, headers={"x-client-request-id": "mine"})
         assert answered.status_code == 200
@@ -103,7 +103,7 @@ async def test_the_clients_trace_goes_on_to_the_upstream_and_nothing_else_of_it(
         "baggage": "user=planted",
         "x-b3-traceid": TRACE,
     }
-    async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, traces=True) as client:
         await client.post(CHAT, json=chat(), headers=headers)
         request = await wait_for_span(spans, f"POST {CHAT}")
     [call] = children_of(spans, request)
@@ -116,7 +116,7 @@ async def test_the_clients_trace_goes_on_to_the_upstream_and_nothing_else_of_it(
 
 async def test_a_trace_that_its_client_does_not_keep_is_not_kept_here(spans):
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
-    async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, traces=True) as client:
         await client.post(CHAT, json=chat(), headers=headers)
         assert upstream.seen[0].headers["traceparent"].startswith(f"00-{TRACE}-")
         assert upstream.seen[0].headers["traceparent"].endswith("-00")
@@ -127,14 +127,14 @@ async def test_a_trace_that_its_client_does_not_keep_is_not_kept_here(spans):
     "sent", ["", "nonsense", f"00-{'0' * 32}-{PARENT}-01", f"00-{TRACE}-{PARENT}-01, x", "ü" * 999]
 )
 async def test_a_wrong_traceparent_begins_a_trace_of_its_own(spans, sent):
-    async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, traces=True) as client:
         answered = await client.post(CHAT, json=chat(), headers={"traceparent": sent.encode("latin-1")})
         assert answered.status_code == 200
         assert (await wait_for_span(spans, f"POST {CHAT}")).parent is None
 
 
 async def test_without_traces_the_upstream_gets_no_traceparent():
-    async with scripted(good) as upstream, adapter(upstream) as client:
+    async with run_upstream(good) as upstream, adapter(upstream) as client:
         await client.post(CHAT, json=chat(), headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
     assert "traceparent" not in upstream.seen[0].headers
 
@@ -151,7 +151,7 @@ async def test_each_attempt_is_a_span_with_what_it_met(spans):
             await call.json(answer("hello"))
 
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream, traces=True, metrics=True, retries=1, upstream_keys=("one", "two")) as client,
     ):
         assert (await client.post(CHAT, json=chat())).status_code == 200
@@ -175,7 +175,7 @@ async def test_a_fallback_is_a_call_of_its_own(spans):
             await call.json(answer("hello"))
 
     models = {"gemini-3.8-pro": MODEL}
-    async with scripted(script) as upstream, adapter(upstream, traces=True, fallback_models=models) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, traces=True, fallback_models=models) as client:
         assert (await client.post(CHAT, json=chat() | {"model": "gemini-3.8-pro"})).status_code == 200
         request = await wait_for_span(spans, f"POST {CHAT}")
     assert [(span.name, span.attributes.get("error.type")) for span in children_of(spans, request)] == [
@@ -209,7 +209,7 @@ async def refuses(call):
     ],
 )
 async def test_errors_are_told_by_their_type_and_not_in_words(spans, script, body, request_error, call_error):
-    async with scripted(script) as upstream, adapter(upstream, traces=True) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, traces=True) as client:
         await client.post(CHAT, json=body)
         request = await wait_for_span(spans, f"POST {CHAT}")
     assert request.attributes.get("error.type") == request_error
@@ -227,7 +227,7 @@ async def test_a_client_that_leaves_ends_its_spans(spans, stream):
         await call.send(frame(answer("a", finish=None)))
         await asyncio.sleep(60)
 
-    async with scripted(hangs) as upstream, adapter(upstream, traces=True) as client:
+    async with run_upstream(hangs) as upstream, adapter(upstream, traces=True) as client:
         asking = asyncio.create_task(client.post(CHAT, json=chat(stream=stream)))
         while not upstream.seen:
             await asyncio.sleep(0.01)
@@ -250,7 +250,7 @@ async def test_other_endpoints_have_spans_by_their_routes(spans):
         else:
             await call.json({"name": "models/a"})
 
-    async with scripted(script) as upstream, adapter(upstream, traces=True) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, traces=True) as client:
         await client.get("/v1/models")
         await client.get("/v1/models/a-model")
         await client.post("/v1/responses/input_tokens", json={"model": MODEL, "input": "x"})
@@ -270,7 +270,7 @@ async def test_other_endpoints_have_spans_by_their_routes(spans):
 
 
 async def test_probes_have_no_spans(spans):
-    async with scripted(good) as upstream, adapter(upstream, traces=True, metrics=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, traces=True, metrics=True) as client:
         for path in ("/healthz", "/readyz", "/metrics", "/", "/inspector/exchanges"):
             assert (await client.get(path)).status_code == 200
         await client.get("/v1/none")
@@ -279,7 +279,7 @@ async def test_probes_have_no_spans(spans):
 
 
 async def test_a_websocket_is_one_request_with_a_call_for_each_response(spans):
-    async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, traces=True) as client:
         async with socket(client) as connection:
             for text in ("one", "two"):
                 await connection.send(create(text))
@@ -290,7 +290,7 @@ async def test_a_websocket_is_one_request_with_a_call_for_each_response(spans):
 
 
 async def test_parallel_calls_of_one_request_are_siblings(spans):
-    async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, traces=True) as client:
         assert (await client.post(CHAT, json=chat(n=3) | {"model": "gemini-3.8-flash"})).status_code == 200
         request = await wait_for_span(spans, f"POST {CHAT}")
     calls = children_of(spans, request)
@@ -304,7 +304,7 @@ async def test_a_line_of_the_log_names_its_trace(spans):
     class Lines:
         write = staticmethod(written.append)
 
-    async with scripted(good) as upstream, adapter(upstream, Lines, traces=True) as client:
+    async with run_upstream(good) as upstream, adapter(upstream, Lines, traces=True) as client:
         await client.post(CHAT, json=chat())
         request = await wait_for_span(spans, f"POST {CHAT}")
     assert written[0].summary()["trace_id"] == f"{request.context.trace_id:032x}"
@@ -406,7 +406,7 @@ async def test_a_collector_that_fails_costs_no_request_and_little_at_the_end(tmp
 
 
 def test_json_lines_stay_json_when_the_collector_is_down(tmp_path):
-    """What OpenTelemetry logs by itself would stand between them."""
+    """OpenTelemetry's own log lines, which are not JSON, must not stand between them."""
     command = [sys.executable, "-c", JSON_LINES]
     environment = bare_environment(tmp_path) | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     done = subprocess.run(

@@ -13,7 +13,7 @@ from adapter.server.openapi.document import document
 from adapter.server.openapi.schemas import Schemas
 from adapter.server.routes import ENDPOINTS
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from tests.support.scripted import adapter, says_hello, scripted
+from tests.support.scripted import adapter, run_upstream, says_hello
 
 DOCUMENT = json.loads(document(ENDPOINTS))
 
@@ -51,7 +51,7 @@ def test_every_field_of_a_request_is_described():
 
 
 async def test_it_is_served_to_everybody():
-    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("k",)) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, client_keys=("k",)) as client:
         answer = await client.get("/openapi.json")
     assert (answer.status_code, answer.json()) == (200, DOCUMENT)
     assert answer.headers["content-type"] == "application/json"

@@ -12,7 +12,7 @@ from adapter.server.pipeline import background
 from adapter.store.documents.base import MemoryDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
 from tests.support.guards import PATIENCE
-from tests.support.scripted import adapter, answer, chat, frame, scripted
+from tests.support.scripted import adapter, answer, chat, frame, run_upstream
 from tests.support.stateful import PATH, ask, read_events, text_of_response, wait_for_response
 
 
@@ -45,7 +45,7 @@ async def two_processes(script, folder):
     """Clients of two adapters that share a store in a folder."""
     store = f"sqlite:{folder / 'state.sqlite3'}"
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream, store=store) as one,
         adapter(upstream, store=store) as two,
     ):
@@ -77,7 +77,7 @@ async def until_said(client, response_id, word):
 
 async def test_it_is_polled_until_it_is_there():
     slow = Slow()
-    async with scripted(slow) as upstream, adapter(upstream) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream) as client:
         queued = await start(client)
         await slow.begun.wait()
         running = (await client.get(f"{PATH}/{queued['id']}")).json()
@@ -130,7 +130,7 @@ async def test_one_that_is_not_to_be_stored_is_polled_and_forgotten_after_a_whil
 
 async def test_a_stream_that_was_left_is_taken_up_again_behind_any_event():
     slow = Slow()
-    async with scripted(slow) as upstream, adapter(upstream) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream) as client:
         async with client.stream("POST", PATH, json=ask(background=True, stream=True)) as response:
             seen = read_events(await read_until(response.aiter_lines(), "two"))
         response_id = seen[0]["response"]["id"]
@@ -162,7 +162,7 @@ async def beyond(client, response_id, after):
 @pytest.mark.parametrize("offset", [0, 1, 2, 1_000_000])
 async def test_a_position_beyond_the_events_of_one_that_runs_ends_that_stream_and_freezes_nothing(offset):
     slow = Slow()
-    async with scripted(slow) as upstream, adapter(upstream) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream) as client:
         queued = await start(client)
         async with client.stream("GET", f"{PATH}/{queued['id']}?stream=true") as response:
             seen = read_events(await read_until(response.aiter_lines(), "two"))
@@ -204,7 +204,7 @@ async def test_followers_that_come_while_the_last_events_are_written_down_freeze
         await call.stream(answer("one"))
 
     monkeypatch.setattr(MemoryDocuments, "put", slowly)
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         queued = await start(client)
         await asyncio.wait_for(writing.wait(), PATIENCE)
         whole = await beyond(client, queued["id"], 0)
@@ -237,7 +237,7 @@ async def test_a_follower_who_does_not_read_holds_up_nobody():
         await call.send(frame(answer("three")))
         await call.end()
 
-    async with scripted(script) as upstream, adapter(upstream, write_timeout=0.3) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, write_timeout=0.3) as client:
         queued = await start(client)
         await asyncio.wait_for(slow.begun.wait(), PATIENCE)
         host, port = client.base_url.host, client.base_url.port
@@ -256,7 +256,7 @@ async def test_a_follower_who_does_not_read_holds_up_nobody():
 
 async def test_one_who_watches_may_leave_without_a_word_in_the_log(caplog):
     slow = Slow()
-    async with scripted(slow) as upstream, adapter(upstream) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream) as client:
         queued = await start(client)
         async with client.stream("GET", f"{PATH}/{queued['id']}?stream=true") as response:
             await read_until(response.aiter_lines(), "two")
@@ -268,7 +268,7 @@ async def test_one_who_watches_may_leave_without_a_word_in_the_log(caplog):
 
 async def test_many_watch_one_that_runs():
     slow = Slow()
-    async with scripted(slow) as upstream, adapter(upstream) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream) as client:
         queued = await start(client)
         watching = [asyncio.create_task(client.get(f"{PATH}/{queued['id']}?stream=true")) for _ in range(3)]
         await asyncio.sleep(0.2)
@@ -280,7 +280,7 @@ async def test_many_watch_one_that_runs():
 
 async def test_a_cancelled_one_hangs_up_and_keeps_what_there_was():
     slow = Slow()
-    async with scripted(slow) as upstream, adapter(upstream) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream) as client:
         queued = await start(client)
         await until_said(client, queued["id"], "two")
         cancelled = (await client.post(f"{PATH}/{queued['id']}/cancel")).json()
@@ -298,7 +298,7 @@ async def test_only_one_in_the_background_is_cancelled_or_streamed_again():
     async def script(call):
         await call.json(answer("Hello"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         made = (await client.post(PATH, json=ask())).json()
         cancelled = await client.post(f"{PATH}/{made['id']}/cancel")
         streamed = await client.get(f"{PATH}/{made['id']}?stream=true")
@@ -309,14 +309,14 @@ async def test_a_failure_is_told_to_who_polls():
     async def script(call):
         await call.json({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}, 503)
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         done = await wait_for_response(client, (await start(client))["id"])
     assert done["status"] == "failed"
     assert done["error"]["message"] == "overloaded"
 
 
 async def test_a_request_that_cannot_be_served_is_refused_at_once():
-    async with scripted(Slow()) as upstream, adapter(upstream) as client:
+    async with run_upstream(Slow()) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask([{"role": "narrator", "content": "x"}], background=True))
     assert response.status_code == 400
     assert upstream.seen == []
@@ -327,7 +327,7 @@ async def test_one_that_cannot_be_stored_is_not_begun(monkeypatch):
         return False
 
     monkeypatch.setattr("adapter.store.documents.base.MemoryDocuments.put", put)
-    async with scripted(Slow()) as upstream, adapter(upstream) as client:
+    async with run_upstream(Slow()) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(background=True))
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_stored")
     assert upstream.seen == []
@@ -335,7 +335,7 @@ async def test_one_that_cannot_be_stored_is_not_begun(monkeypatch):
 
 async def test_no_more_run_than_may():
     slow = Slow()
-    async with scripted(slow) as upstream, adapter(upstream, max_background=1) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream, max_background=1) as client:
         first = await start(client)
         refused = await client.post(PATH, json=ask(background=True))
         slow.go_on.set()
@@ -350,7 +350,7 @@ async def test_no_more_run_than_may():
 
 async def test_deleting_one_that_runs_ends_it():
     slow = Slow()
-    async with scripted(slow) as upstream, adapter(upstream) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream) as client:
         queued = await start(client)
         await slow.begun.wait()
         deleted = await client.delete(f"{PATH}/{queued['id']}")
@@ -363,7 +363,7 @@ async def test_deleting_one_that_runs_ends_it():
 
 async def test_nothing_follows_one_that_is_not_finished():
     slow = Slow()
-    async with scripted(slow) as upstream, adapter(upstream) as client:
+    async with run_upstream(slow) as upstream, adapter(upstream) as client:
         queued = await start(client)
         refused = await client.post(PATH, json=ask(previous_response_id=queued["id"]))
         slow.go_on.set()
@@ -391,7 +391,7 @@ async def test_another_process_watches_and_cancels(tmp_path):
 async def test_the_end_of_the_process_is_a_failure_that_can_be_read(tmp_path):
     store = f"sqlite:{tmp_path / 'state.sqlite3'}"
     slow = Slow()
-    async with scripted(slow) as upstream:
+    async with run_upstream(slow) as upstream:
         async with adapter(upstream, store=store) as client:
             queued = await start(client)
             await until_said(client, queued["id"], "two")
@@ -405,11 +405,11 @@ async def test_the_end_of_the_process_is_a_failure_that_can_be_read(tmp_path):
 
 async def test_a_process_that_dies_without_a_word_leaves_a_failure(tmp_path, monkeypatch):
     async def dies(_job):
-        """Nothing is written any more."""
+        """Stops all writing."""
 
     monkeypatch.setattr(background, "PATIENCE", 0.1)
     monkeypatch.setattr(background.Job, "_run", dies)
-    async with scripted(Slow()) as upstream, adapter(upstream) as client:
+    async with run_upstream(Slow()) as upstream, adapter(upstream) as client:
         queued = await start(client)
         before = (await client.get(f"{PATH}/{queued['id']}")).json()
         monkeypatch.setattr(background, "DEAD_AFTER", -1.0)
@@ -479,7 +479,7 @@ async def test_events_that_left_memory_are_read_from_the_store(monkeypatch):
         await call.send(frame(answer("end")))
         await call.end()
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         queued = await start(client)
         await asyncio.sleep(0.5)
         watching = asyncio.create_task(client.get(f"{PATH}/{queued['id']}?stream=true"))
@@ -496,7 +496,7 @@ async def test_other_requests_are_served_meanwhile():
     async def script(call):
         await (slow(call) if ":stream" in call.request.path else call.json(answer("Hello")))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         queued = await start(client)
         response = await client.post("/v1/chat/completions", json=chat())
         slow.go_on.set()

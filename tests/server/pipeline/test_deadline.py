@@ -1,4 +1,4 @@
-"""How long an answer may take: as long as the client waits, and never longer than the operator allows."""
+"""The time limit of an answer: as long as the client waits, and never longer than the operator allows."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from adapter.server.pipeline.service import deadline_of
 from tests.support.guards import PATIENCE
-from tests.support.scripted import Kept, adapter, answer, chat, scripted
+from tests.support.scripted import Kept, adapter, answer, chat, run_upstream
 
 pytestmark = pytest.mark.faults
 
@@ -36,7 +36,7 @@ async def test_gemini_is_told_the_shorter_of_the_two_times(wait, told):
         await call.json(answer("hello"))
 
     headers = {} if wait is None else {"x-stainless-read-timeout": wait}
-    async with scripted(says_hello) as upstream, adapter(upstream, total_timeout=60.0) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, total_timeout=60.0) as client:
         await client.post(PATH, json=chat(), headers=headers)
     assert told - 10 < int(upstream.seen[0].headers["x-server-timeout"]) <= told
 
@@ -45,7 +45,7 @@ async def test_a_client_that_waits_a_second_gets_its_error_soon():
     async def hangs(_call):
         await asyncio.Event().wait()
 
-    async with scripted(hangs) as upstream, adapter(upstream, retries=3) as client:
+    async with run_upstream(hangs) as upstream, adapter(upstream, retries=3) as client:
         response = await client.post(PATH, json=chat(), headers={"x-stainless-read-timeout": "1"})
     assert (response.status_code, response.json()["error"]["code"]) == (504, "upstream_timeout")
     assert response.headers["x-should-retry"] == "false"
@@ -59,7 +59,7 @@ async def test_the_clients_own_time_limit_comes_before_our_error():
         await asyncio.Event().wait()
 
     log = Kept()
-    async with scripted(hangs) as upstream, adapter(upstream, lines=log) as client:
+    async with run_upstream(hangs) as upstream, adapter(upstream, lines=log) as client:
         with pytest.raises(httpx2.ReadTimeout):
             await client.post(PATH, json=chat(), headers={"x-stainless-read-timeout": "1"}, timeout=1.0)
         async with asyncio.timeout(PATIENCE):
@@ -87,18 +87,18 @@ async def test_a_retry_waits_as_long_as_gemini_asks_for(where):
         call.writer.write(f"HTTP/1.1 503 X\r\n{more}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         await call.writer.drain()
 
-    async with scripted(later) as upstream, adapter(upstream, retries=1) as client:
+    async with run_upstream(later) as upstream, adapter(upstream, retries=1) as client:
         assert (await client.post(PATH, json=chat())).status_code == 200
     assert times[1] - times[0] >= (0.7 if where == "body" else 1.0)
 
 
 async def test_the_next_key_is_asked_at_once_and_at_most_three_are():
-    async def exhausted(call):
+    async def run_out(call):
         error = {"code": 429, "message": "no", "details": [{**RETRY_INFO, "retryDelay": "39s"}]}
         await call.json({"error": error}, 429)
 
     keys = tuple(f"k{number}" for number in range(5))
-    async with scripted(exhausted) as upstream, adapter(upstream, upstream_keys=keys) as client:
+    async with run_upstream(run_out) as upstream, adapter(upstream, upstream_keys=keys) as client:
         response = await client.post(PATH, json=chat())
     assert (response.status_code, response.headers["retry-after"]) == (429, "39")
     assert [seen.headers["x-goog-api-key"] for seen in upstream.seen] == ["k0", "k1", "k2"]

@@ -17,14 +17,14 @@ from adapter.upstream.client import Reply
 from adapter.wire.sse import COMMENT
 from tests.support.guards import PATIENCE
 from tests.support.guards import until as wait_until_true
-from tests.support.scripted import adapter, answer, chat, frame, scripted
+from tests.support.scripted import adapter, answer, chat, frame, run_upstream
 
 USUAL = part_of(Settings(), StreamSettings)
 QUICK = part_of(Settings(commit_after=0.0, heartbeat_after=0.05, write_timeout=0.05), StreamSettings)
 
 
 class Client:
-    """What an ASGI server's `send` saw; `stuck` takes nothing more."""
+    """Stands in for an ASGI server's `send` and keeps its messages; `stuck`: it takes no more."""
 
     def __init__(self, *, stuck=False):
         self.messages = []
@@ -119,7 +119,7 @@ async def test_a_client_that_never_reads_does_not_hold_gemini_for_ever():
         while True:
             await call.send(frame(answer("x" * 100_000, finish=None)))
 
-    async with scripted(script) as upstream, adapter(upstream, write_timeout=0.3) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, write_timeout=0.3) as client:
         address = urlsplit(str(client.base_url))
         with socket.socket() as reader:
             reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -138,7 +138,7 @@ async def test_every_stream_tells_proxies_to_pass_it_on_as_it_comes(where):
     async def script(call):
         await call.stream(answer("hi"))
 
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         if where == "chat":
             response = await client.post("/v1/chat/completions", json=chat(stream=True))
         else:

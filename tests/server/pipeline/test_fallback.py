@@ -14,7 +14,7 @@ from tests.support import stateful
 from tests.support.circuits import still_circuits
 from tests.support.responses_socket import create, receive_events
 from tests.support.responses_socket import socket as responses_socket
-from tests.support.scripted import adapter, answer, chat, events, frame, scripted, serving
+from tests.support.scripted import adapter, answer, chat, events, frame, run_upstream, serving
 from tests.support.stateful import wait_for_response
 
 pytestmark = pytest.mark.faults
@@ -77,7 +77,7 @@ def model_of(seen):
     return seen.path.split("/models/")[1].split(":")[0]
 
 
-def asked(upstream):
+def ask(upstream):
     return [model_of(seen) for seen in upstream.seen]
 
 
@@ -94,8 +94,8 @@ def further(*upstreams, **more):
 async def two(first, second, **settings):
     """An adapter with two upstreams."""
     async with (
-        scripted(first) as one,
-        scripted(second) as other,
+        run_upstream(first) as one,
+        run_upstream(second) as other,
         adapter(one, **{**further(other), **settings}) as client,
     ):
         yield client, one, other
@@ -138,7 +138,7 @@ async def test_another_upstream_answers_and_the_client_is_told(failure, stream):
     async with two(script, says("other"), first_byte_timeout=0.5) as (client, one, other):
         response, text = await text_of(client, stream=stream)
     assert text == "other indeed"
-    assert (asked(one), asked(other)) == (["gemini-3.5-flash"], ["gemini-3.5-flash"])
+    assert (ask(one), ask(other)) == (["gemini-3.5-flash"], ["gemini-3.5-flash"])
     assert other.seen[0].headers["x-goog-api-key"] == "k2", "each upstream gets its own key"
     assert one.seen[0].headers["x-goog-api-key"] == "k"
     assert response.headers.get_list("x-adapter-upstream") == ["other1"]
@@ -161,12 +161,12 @@ async def test_a_dead_upstream_is_not_asked_for_another_model(stream):
         dead = {"upstream_url": f"http://127.0.0.1:{taken.getsockname()[1]}"}
         models = {"gemini-3.5-flash": "gemini-3.8-flash"}
         async with (
-            scripted(by_model(gemini_3_5_flash=fails_with(503))) as other,
+            run_upstream(by_model(gemini_3_5_flash=fails_with(503))) as other,
             adapter(other, **{**further(other), **dead, "fallback_models": models}) as client,
         ):
             response, text = await text_of(client, stream=stream)
     assert text == "gemini-3.8-flash indeed"
-    assert asked(other) == ["gemini-3.5-flash", "gemini-3.8-flash"]
+    assert ask(other) == ["gemini-3.5-flash", "gemini-3.8-flash"]
     assert set(ledger(response)) == {"model", "upstream"}
 
 
@@ -174,11 +174,11 @@ async def test_a_dead_upstream_is_not_asked_for_another_model(stream):
 async def test_another_model_answers_and_is_asked_in_its_own_words(stream):
     script = by_model(gemini_3_5_flash=fails_with(503), gemini_3_8_flash=fails_with(429))
     models = {"gemini-3.5-*": "gemini-3.8-flash|gemini-2.5-flash"}
-    async with scripted(script) as upstream, adapter(upstream, fallback_models=models) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, fallback_models=models) as client:
         response, text = await text_of(client, stream=stream, reasoning_effort="low")
         shown = (await client.get("/inspector/exchanges")).json()["exchanges"][0]
     assert text == "gemini-2.5-flash indeed"
-    assert asked(upstream) == ["gemini-3.5-flash", "gemini-3.8-flash", "gemini-2.5-flash"]
+    assert ask(upstream) == ["gemini-3.5-flash", "gemini-3.8-flash", "gemini-2.5-flash"]
     thinking = [seen.body["generationConfig"]["thinkingConfig"] for seen in upstream.seen]
     assert "thinkingLevel" in thinking[0]
     assert "thinkingBudget" in thinking[2], "models before 3 know budgets, not levels"
@@ -194,7 +194,7 @@ async def test_the_same_model_elsewhere_goes_before_another_model():
     async with two(fails_with(503), fails_with(503), fallback_models=models) as (client, one, other):
         response, _ = await text_of(client)
     assert response.status_code == 503
-    assert asked(one) == asked(other) == ["gemini-3.5-flash", "gemini-3.8-flash"]
+    assert ask(one) == ask(other) == ["gemini-3.5-flash", "gemini-3.8-flash"]
 
 
 NOT_WORTH = {
@@ -258,10 +258,10 @@ async def test_strict_mode_passes_over_a_model_that_would_lose_something_else():
     models = {"gemini-2.5-flash": "gemini-3.8-flash|gemini-2.5-pro"}
     script = by_model(gemini_2_5_flash=fails_with(503))
     settings = {"fallback_models": models, "notes": {"model.approximated": "allow"}}
-    async with scripted(script) as upstream, adapter(upstream, **settings) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, **settings) as client:
         response, _ = await text_of(client, headers=STRICT, model="gemini-2.5-flash", temperature=0.5)
     assert response.status_code == 200
-    assert asked(upstream) == ["gemini-2.5-flash", "gemini-2.5-pro"], "3.8 takes no temperature"
+    assert ask(upstream) == ["gemini-2.5-flash", "gemini-2.5-pro"], "3.8 takes no temperature"
 
 
 async def test_a_model_that_cannot_do_what_is_asked_is_passed_over():
@@ -269,10 +269,10 @@ async def test_a_model_that_cannot_do_what_is_asked_is_passed_over():
     script = by_model(gemini_3_5_flash=fails_with(503))
     begun = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "well"}]
     settings = {"fallback_models": models, "trailing_assistant": "reject"}
-    async with scripted(script) as upstream, adapter(upstream, **settings) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, **settings) as client:
         response, _ = await text_of(client, messages=begun)
     assert response.status_code == 200
-    assert asked(upstream) == ["gemini-3.5-flash", "gemini-2.5-flash"], "4 takes no such request"
+    assert ask(upstream) == ["gemini-3.5-flash", "gemini-2.5-flash"], "4 takes no such request"
 
 
 @pytest.mark.parametrize("heartbeat", ["comment", "chunk"])
@@ -287,7 +287,7 @@ async def test_a_stream_that_was_only_kept_alive_still_goes_elsewhere(heartbeat)
     script = by_model(gemini_3_5_flash=beaten_then_503)
     settings = {"fallback_models": models, "commit_after": 0.0, "heartbeat": heartbeat}
     async with (
-        scripted(script) as upstream,
+        run_upstream(script) as upstream,
         adapter(upstream, **settings) as client,
         client.stream("POST", PATH, json=chat(stream=True), headers=FULL) as response,
     ):
@@ -344,8 +344,8 @@ async def test_a_malformed_call_is_asked_for_once_more_where_it_was_made():
 async def test_the_schema_dialect_is_that_of_the_upstream_that_is_asked():
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
     async with (
-        scripted(fails_with(503)) as one,
-        scripted(says("other")) as other,
+        run_upstream(fails_with(503)) as one,
+        run_upstream(says("other")) as other,
         adapter(one, **further(other, upstream_schema="openapi")) as client,
     ):
         assert (await text_of(client, tools=[tool]))[1] == "other indeed"
@@ -374,7 +374,7 @@ async def test_an_upstream_that_failed_too_often_is_passed_over_until_it_recover
 
 async def test_an_open_circuit_is_told_with_the_upstreams_name():
     settings = {"circuit_pause": 60.0, "upstream_name": "paid"}
-    async with scripted(fails_with(503)) as upstream, adapter(upstream, **settings) as client:
+    async with run_upstream(fails_with(503)) as upstream, adapter(upstream, **settings) as client:
         for _ in range(LEAST_CALLS):
             await text_of(client)
         response, _ = await text_of(client)
@@ -401,7 +401,7 @@ async def test_a_response_comes_from_elsewhere_under_the_clients_own_paths():
 async def test_a_streamed_response_comes_from_elsewhere():
     models = {"gemini-3.5-flash": "gemini-3.8-flash"}
     script = by_model(gemini_3_5_flash=fails_with(503))
-    async with scripted(script) as upstream, adapter(upstream, fallback_models=models) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, fallback_models=models) as client:
         response = await client.post(stateful.PATH, json=stateful.ask(stream=True))
     seen = stateful.read_events(response.text)
     assert stateful.text_of_response(seen[-1]["response"]) == "gemini-3.8-flash indeed"
@@ -444,16 +444,16 @@ class Emulated:
             await send({"type": "http.response.body", "body": body})
             return
 
-        async def noted(message):
+        async def note_codes(message):
             if message["type"] == "http.response.start":
                 self.answered.append(message["status"])
             await send(message)
 
-        await self.app(scope, receive, noted if scope["type"] == "http" else send)
+        await self.app(scope, receive, note_codes if scope["type"] == "http" else send)
 
 
 @asynccontextmanager
-async def emulated(key):
+async def two_emulators(key):
     one = Emulated(key)
     async with serving(one) as one.url:
         yield one
@@ -472,7 +472,7 @@ WEATHER = {
 async def test_a_tool_loop_goes_on_elsewhere_and_comes_back_with_the_signatures_that_each_place_takes(stream):
     messages: list[Any] = [{"role": "user", "content": "In 4 steps: get the weather of Rome"}]
     places, sources = [], []
-    async with emulated(b"first") as first, emulated(b"second") as second:
+    async with two_emulators(b"first") as first, two_emulators(b"second") as second:
         settings = {**further(second), "upstream_name": "first"}
         async with adapter(first, **settings) as client:
             for down in (False, True, False, True, False):

@@ -1,10 +1,10 @@
-"""Whose key it is decides whose fault an error is: each status of Gemini's, with a caller's own key and with a pool."""
+"""The owner of a key decides whose fault an error is: each status, with a caller's own key and with a pool."""
 
 import time
 
 import pytest
 
-from tests.support.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, run_upstream
 
 INFO, QUOTA, RETRY = (f"type.googleapis.com/google.rpc.{name}" for name in ("ErrorInfo", "QuotaFailure", "RetryInfo"))
 
@@ -94,7 +94,7 @@ async def test_an_error_is_its_key_owners(name, owner, stream):
     error, *expected = ROWS[name]
     status, code, calls = expected[owner == "pool"]
     settings = CALLERS if owner == "caller" else POOL
-    async with scripted(refusing(error)) as upstream, adapter(upstream, retries=1, **settings) as client:
+    async with run_upstream(refusing(error)) as upstream, adapter(upstream, retries=1, **settings) as client:
         headers = {"authorization": "Bearer theirs"}
         answered = await client.post("/v1/chat/completions", json=chat(stream=stream), headers=headers)
     told = answered.json()["error"]
@@ -120,7 +120,7 @@ def first_key_is(error):
 
 @pytest.mark.parametrize("error", [INVALID, LEAKED, SUSPENDED, MINUTE, DAY, SHARED], ids=lambda error: str(error)[-60:])
 async def test_the_other_key_answers_and_is_asked_first_from_then_on(error):
-    async with scripted(first_key_is(error)) as upstream, adapter(upstream, **POOL) as client:
+    async with run_upstream(first_key_is(error)) as upstream, adapter(upstream, **POOL) as client:
         for _ in range(3):
             assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
     assert keys_of(upstream) == ["one", "two", "two", "two"]
@@ -128,7 +128,7 @@ async def test_the_other_key_answers_and_is_asked_first_from_then_on(error):
 
 async def test_one_request_tries_three_keys_and_no_more():
     keys = {"upstream_keys": tuple("abcdefgh")}
-    async with scripted(refusing(INVALID)) as upstream, adapter(upstream, **keys) as client:
+    async with run_upstream(refusing(INVALID)) as upstream, adapter(upstream, **keys) as client:
         assert (await client.post("/v1/chat/completions", json=chat())).status_code == 502
     assert keys_of(upstream) == ["a", "b", "c"]
 
@@ -138,7 +138,7 @@ async def test_one_request_tries_three_keys_and_no_more():
     ("error", "code"), [(MINUTE, "rate_limit_exceeded"), (DAY, "insufficient_quota")], ids=["minute", "day"]
 )
 async def test_when_all_keys_must_wait_the_next_request_is_told_so_at_once(keys, error, code):
-    async with scripted(refusing(error)) as upstream, adapter(upstream, upstream_keys=keys) as client:
+    async with run_upstream(refusing(error)) as upstream, adapter(upstream, upstream_keys=keys) as client:
         before = time.time()
         for _ in range(3):
             answered = await client.post("/v1/chat/completions", json=chat())
@@ -162,6 +162,6 @@ async def test_a_key_is_asked_again_once_its_time_is_over():
         else:
             await call.json(answer("hello"))
 
-    async with scripted(script) as upstream, adapter(upstream, retries=1) as client:
+    async with run_upstream(script) as upstream, adapter(upstream, retries=1) as client:
         assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
     assert len(upstream.seen) == 2

@@ -13,7 +13,7 @@ from adapter.server.routes import ENDPOINTS
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
 from adapter.translate.core.notes import Fate, Note
-from tests.support.scripted import adapter, emulated
+from tests.support.scripted import adapter, run_emulator
 
 GRAVEST_FIRST = list(Severity)
 
@@ -80,7 +80,7 @@ def test_every_endpoint_with_a_ledger_is_tried():
 @pytest.mark.parametrize("is_streamed", [False, True])
 async def test_a_request_that_loses_very_much_has_a_short_header(path, is_streamed):
     body = {**REQUESTS[path], **({"stream": True} if is_streamed else {})}
-    async with emulated(EmulatorSettings()) as upstream, adapter(upstream, retries=0) as client:
+    async with run_emulator(EmulatorSettings()) as upstream, adapter(upstream, retries=0) as client:
         response = await client.post(path, content=json.dumps(body))
     assert response.status_code == 200, response.text
     header = response.headers["x-adapter-notes"]

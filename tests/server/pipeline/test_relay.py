@@ -6,7 +6,7 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from adapter.settings import ANYFAST_FIELDS
-from tests.support.scripted import adapter, chat, emulated, events
+from tests.support.scripted import adapter, chat, events, run_emulator
 
 PATH = "/v1/chat/completions"
 
@@ -40,7 +40,7 @@ SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "require
 @pytest.fixture
 async def client():
     as_relay = {"upstream_profile": "anyfast", "upstream_auth": "bearer"}
-    async with emulated(EmulatorSettings(relay=True)) as relay, adapter(relay, **as_relay) as made:
+    async with run_emulator(EmulatorSettings(relay=True)) as relay, adapter(relay, **as_relay) as made:
         made.relay = relay  # type: ignore[attr-defined] # rides on the client
         yield made
 

@@ -1,6 +1,6 @@
-"""Where the thought signatures of a history came from is told in a header and in the ledger."""
+"""The sources of a history's thought signatures are named in a header and in the ledger."""
 
-from tests.support.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, run_upstream
 
 PATH = "/v1/chat/completions"
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
@@ -16,7 +16,7 @@ async def calls_f(call):
 
 async def next_headers(change):
     """The headers and the ledger of a second turn, whose call was changed by the client."""
-    async with scripted(calls_f) as upstream, adapter(upstream) as client:
+    async with run_upstream(calls_f) as upstream, adapter(upstream) as client:
         first = await client.post(PATH, json=chat(tools=TOOLS))
         call = first.json()["choices"][0]["message"]["tool_calls"][0]
         change(call)
@@ -34,13 +34,13 @@ def bare(call):
     del call["extra_content"]
 
 
-def renamed(call):
+def rename(call):
     bare(call)
     call["id"] = "toolu_9"
 
 
-def edited(call):
-    renamed(call)
+def edit(call):
+    rename(call)
     call["function"]["arguments"] = '{"edited": true}'
 
 
@@ -57,11 +57,11 @@ async def test_a_signature_that_the_store_found_by_the_id_is_told_so():
 
 
 async def test_a_signature_that_the_store_found_by_what_the_call_says_is_told_so():
-    header, _ = await next_headers(renamed)
+    header, _ = await next_headers(rename)
     assert header == "hash=1"
 
 
 async def test_a_stand_in_is_told_as_injected():
-    header, notes = await next_headers(edited)
+    header, notes = await next_headers(edit)
     assert header == "stand-in=1"
     assert notes[0]["fate"] == "injected"

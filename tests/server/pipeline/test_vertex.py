@@ -14,7 +14,7 @@ from adapter.server.state import gemini_files
 from adapter.settings import SettingsError, load
 from tests.server.batches.running import line, run
 from tests.server.endpoints.storing import put
-from tests.support.scripted import adapter, chat, emulated, events, serving
+from tests.support.scripted import adapter, chat, events, run_emulator, serving
 
 TOKEN = "ya29.local"
 VERTEX = {"upstream_auth": "vertex", "vertex_project": "p-1", "vertex_location": "europe-west1", "upstream_keys": ()}
@@ -67,7 +67,7 @@ async def test_a_chat_and_a_stream_and_a_count_and_the_models(emulator, token):
 )
 async def test_embeddings_are_those_of_ai_studio_in_vertex_ais_forms(emulator, token, model, count, methods):
     asked = {"model": model, "input": [f"text {number}" for number in range(count)], "dimensions": 256}
-    async with emulated(EmulatorSettings()) as studio, adapter(studio) as client:
+    async with run_emulator(EmulatorSettings()) as studio, adapter(studio) as client:
         expected = (await client.post("/v1/embeddings", json=asked)).json()
     async with adapter(emulator, **VERTEX) as client:
         got = (await client.post("/v1/embeddings", json=asked)).json()

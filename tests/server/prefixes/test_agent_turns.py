@@ -11,7 +11,7 @@ from adapter.store.shared.base import Records
 from adapter.store.signatures.memory import MemoryStore
 from adapter.translate.core.context import Media
 from tests.support.figures import total, wait_until_idle
-from tests.support.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, run_upstream
 
 PATH = "/v1/chat/completions"
 LONG = "x" * 20_000
@@ -39,7 +39,7 @@ async def says_hello(call):
 async def send_all(bodies, key="", **settings):
     """Send bodies; return what Gemini got, status and headers of each answer, and the figures of /metrics."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    async with scripted(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
         notes = []
         for body in bodies:
             response = await client.post(PATH, json=body, headers=headers)
@@ -64,7 +64,7 @@ async def test_turns_that_go_on_give_the_same_with_and_without_memory(stream, sc
 
 async def test_each_client_has_a_memory_of_its_own():
     keys = {"client_keys": ("ann", "bob")}
-    async with scripted(says_hello) as upstream, adapter(upstream, metrics=True, **keys) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, metrics=True, **keys) as client:
         for key in ("ann", "bob", "bob"):
             await client.post(PATH, json=chat(messages=turns(3)), headers={"authorization": f"Bearer {key}"})
         client.headers["authorization"] = "Bearer ann"
@@ -104,7 +104,7 @@ async def test_another_place_gets_the_whole_history():
         await call.json({"error": {"code": 503, "message": "no", "status": "UNAVAILABLE"}}, 503)
 
     bodies = [chat(messages=turns(number)) for number in (3, 4)]
-    async with scripted(refuses) as first, scripted(says_hello) as second:
+    async with run_upstream(refuses) as first, run_upstream(says_hello) as second:
         other = {"upstream_url": second.url, "upstream_keys": ["k"], "upstream_name": "o", "upstream_schema": "openapi"}
         settings = {"fallback_upstreams": (other,), "circuit_pause": 0}
         async with adapter(first, **settings) as client:
@@ -121,7 +121,7 @@ async def test_another_place_gets_the_whole_history():
 async def test_the_page_shows_the_whole_history():
     details = []
     for size in (2**26, 0):
-        async with scripted(says_hello) as upstream, adapter(upstream, prefix_max_bytes=size) as client:
+        async with run_upstream(says_hello) as upstream, adapter(upstream, prefix_max_bytes=size) as client:
             for number in (3, 4):
                 headers = {"x-client-request-id": f"r{number}"}
                 await client.post(PATH, json=chat(messages=turns(number, odd=1)), headers=headers)
@@ -140,7 +140,7 @@ async def test_a_body_that_is_at_fault_is_told_as_ever(monkeypatch):
         return found[-1]
 
     monkeypatch.setattr(PrefixMemory, "find", finding)
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         await client.post(PATH, json=chat(messages=turns(3)))
         response = await client.post(PATH, json=chat(messages=[*turns(4), {"role": 7}]))
     assert found[-1] is not None
@@ -178,8 +178,8 @@ def items(number, **more):
 
 
 async def responses(bodies, **settings):
-    """What Gemini was sent for each request, and the headers of the answers; the figures in the end."""
-    async with scripted(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
+    """Gemini's requests, the headers of the answers, and the figures at the end."""
+    async with run_upstream(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
         notes, last = [], ""
         for body in bodies:
             follows = {"previous_response_id": last} if body.pop("follows", False) else {}
@@ -195,11 +195,11 @@ def stateless():
     return [*bodies, {"input": items(6, caller={}), "store": False}, {"input": items(7, caller={}), "store": False}]
 
 
-def stored():
+def store():
     return [{"input": items(4)}] + [{"input": items(number)[-3:], "follows": True} for number in (5, 6, 7)]
 
 
-@pytest.mark.parametrize("requests", [stateless, stored])
+@pytest.mark.parametrize("requests", [stateless, store])
 async def test_responses_that_go_on_give_the_same_with_and_without_memory(requests):
     sent, notes, figures = await responses(requests())
     assert (sent, notes) == (await responses(requests(), prefix_max_bytes=0))[:2]

@@ -9,7 +9,7 @@ import pytest
 from adapter.server.prefixes.known_tools import LEAST, MAX_COUNT, KnownTools
 from adapter.wire.known_value import KnownValue
 from tests.support.figures import total, wait_until_idle
-from tests.support.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, run_upstream
 
 PATH = "/v1/chat/completions"
 
@@ -84,7 +84,7 @@ def tools(number, **more):
 
 async def send_all(bodies, **settings):
     """Send bodies; return what Gemini got, status and notes of each answer, and the figures of /metrics."""
-    async with scripted(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
         seen: list[Any] = []
         for one in bodies:
             response = await client.post(PATH, content=one, headers={"x-adapter-notes": "full"})
@@ -120,7 +120,7 @@ async def test_turns_with_equal_tools_give_the_same_with_and_without_memory(sett
 
 
 async def test_the_page_shows_the_whole_request():
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_hello) as upstream, adapter(upstream) as client:
         for number in (2, 3):
             headers = {"x-client-request-id": f"r{number}"}
             await client.post(PATH, json=chat(messages=turns(number), tools=tools(10)), headers=headers)

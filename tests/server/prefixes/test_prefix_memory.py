@@ -1,4 +1,4 @@
-"""What a process remembers of histories: for each client its own, bounded in bytes and in time."""
+"""The memory of histories in a process: each client has its own, bounded in bytes and in time."""
 
 import msgspec
 import pytest
@@ -37,7 +37,7 @@ def prefix(text, size=10, since=1_000.0):
     )
 
 
-def found(memory, body, client="ann"):
+def find(memory, body, client="ann"):
     one = memory.find(client, body, 1, "messages")
     return None if one is None else one.beginning.text
 
@@ -46,17 +46,17 @@ def test_the_longest_beginning_is_found(clock):
     memory = PrefixMemory(1_000, clock=clock)
     for text in (b"1", b"1,2", b"1,3"):
         memory.put("ann", prefix(text))
-    assert found(memory, b"[1,2,3]") == b"1,2"
-    assert found(memory, b"[1,3]") == b"1"
-    assert found(memory, b"[2,3]") is None
-    assert found(memory, b"[1]") is None
+    assert find(memory, b"[1,2,3]") == b"1,2"
+    assert find(memory, b"[1,3]") == b"1"
+    assert find(memory, b"[2,3]") is None
+    assert find(memory, b"[1]") is None
 
 
 def test_no_client_finds_what_another_said(clock):
     memory = PrefixMemory(1_000, clock=clock)
     memory.put("ann", prefix(b"1"))
-    assert found(memory, b"[1,2]", "bob") is None
-    assert found(memory, b"[1,2]") == b"1"
+    assert find(memory, b"[1,2]", "bob") is None
+    assert find(memory, b"[1,2]") == b"1"
 
 
 def test_a_history_that_goes_on_takes_the_place_of_its_beginning(clock):
@@ -65,7 +65,7 @@ def test_a_history_that_goes_on_takes_the_place_of_its_beginning(clock):
     memory.put("ann", first)
     memory.put("ann", prefix(b"1,2", 30), first)
     assert memory.size_bytes == 30
-    assert found(memory, b"[1,3]") is None
+    assert find(memory, b"[1,3]") is None
     memory.put("ann", prefix(b"1,2", 40))
     assert memory.size_bytes == 40
 
@@ -78,14 +78,14 @@ def test_who_has_most_makes_room_with_what_was_used_least(clock):
         memory.put("ann", prefix(text, 25))
     assert memory.size_bytes == 95
     clock.now += 1
-    assert found(memory, b"[1,2]") == b"1"
+    assert find(memory, b"[1,2]") == b"1"
     memory.put("ann", prefix(b"4", 25))
     assert memory.size_bytes == 95
-    assert found(memory, b"[2,2]") is None
-    assert found(memory, b"[1,2]") == b"1"
-    assert found(memory, b"[9,2]", "bob") == b"9"
+    assert find(memory, b"[2,2]") is None
+    assert find(memory, b"[1,2]") == b"1"
+    assert find(memory, b"[9,2]", "bob") == b"9"
     memory.put("bob", prefix(b"8", 26))
-    assert found(memory, b"[8,2]", "bob") is None
+    assert find(memory, b"[8,2]", "bob") is None
 
 
 @pytest.mark.parametrize(("since", "seconds", "is_found"), [
@@ -98,7 +98,7 @@ def test_nothing_is_used_for_long(clock, since, seconds, is_found):
     memory = PrefixMemory(1_000, clock=clock)
     memory.put("ann", prefix(b"1", since=since))
     clock.now += seconds
-    assert (found(memory, b"[1,2]") is not None) is is_found
+    assert (find(memory, b"[1,2]") is not None) is is_found
 
 
 def test_what_is_old_makes_room_unasked(clock):
@@ -120,9 +120,9 @@ def test_figures_tell_of_searches_and_of_the_size(clock):
             told.append(size_bytes)
 
     memory = PrefixMemory(1_000, Told(), clock)
-    assert found(memory, b"[1,2]") is None
+    assert find(memory, b"[1,2]") is None
     memory.put("ann", prefix(b"1"))
-    assert found(memory, b"[1,2]") == b"1"
+    assert find(memory, b"[1,2]") == b"1"
     assert told == [False, 10, True]
     assert memory.is_on
     assert not PrefixMemory(0).is_on
@@ -134,5 +134,5 @@ def test_a_client_has_so_many_at_most(clock):
         clock.now += 0.001
         memory.put("ann", prefix(b"%d" % number))
     assert memory.size_bytes == 10 * MAX_COUNT
-    assert found(memory, b"[0,1]") is None
-    assert found(memory, b"[1,1]") == b"1"
+    assert find(memory, b"[0,1]") is None
+    assert find(memory, b"[1,1]") == b"1"

@@ -34,7 +34,7 @@ def code(who):
     return {"executableCode": {"language": "PYTHON", "code": f"balance('{who}')"}}
 
 
-def printed(who):
+def print_call(who):
     return {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": f"{who} 100\n"}}
 
 
@@ -42,21 +42,24 @@ def image(pixels):
     return {"inlineData": {"mimeType": "image/png", "data": pixels}}
 
 
-def searched(kind):
+def search_result(kind):
     return {kind: {"toolType": "GOOGLE_SEARCH_WEB", **({"args": {}} if kind == "toolCall" else {"response": {}})}}
 
 
 ANSWERS = {
     "text": ([text("Done.")], ()),
     "signed text": ([text("Done.")], (0,)),
-    "ann's code": ([code("ann"), printed("ann"), text("Done.")], (0, 2)),
-    "eve's code": ([code("eve"), printed("eve"), text("Done.")], (0, 2)),
+    "ann's code": ([code("ann"), print_call("ann"), text("Done.")], (0, 2)),
+    "eve's code": ([code("eve"), print_call("eve"), text("Done.")], (0, 2)),
     "one image": ([image("AAAA"), text("Done.")], (0,)),
     "other image": ([image("BBBB"), text("Done.")], (0,)),
     "call": ([call("f", 1)], (0,)),
     "two calls": ([call("f", 1), call("g", 1)], (0,)),
     "text and call": ([text("Done."), call("f", 1)], (0, 1)),
-    "search and call": ([searched("toolCall"), searched("toolResponse"), text("Done. "), call("f", 1)], (0, 1, 3)),
+    "search and call": (
+        [search_result("toolCall"), search_result("toolResponse"), text("Done. "), call("f", 1)],
+        (0, 1, 3),
+    ),
 }
 """Parts, and which of them are signed."""
 
@@ -135,13 +138,13 @@ class Turn:
 
 
 def words(turns, *, shows_images):
-    """What a client's history says, as far as it shows it."""
+    """The words and calls of a client's history, as far as it shows them."""
     shown = ("text", "functionCall", "inlineData") if shows_images else ("text", "functionCall")
     return [(turn.said, turn.edited, [kinds(turn.parts, kind) for kind in shown]) for turn in turns]
 
 
 def could_be(left, told):
-    """Whether a history may be another: the same words, but for the text that a client leaves out beside calls."""
+    """Return whether two histories may be equal: a client may leave out the text beside calls."""
     said, calls, *_ = left[-1][2]
     trimmed = [*told[:-1], (*told[-1][:2], [said, *told[-1][2][1:]])] if calls and not said else told
     return left in (told, trimmed)

@@ -4,7 +4,7 @@ import json
 
 from adapter.store import Document
 from adapter.store.documents.base import MemoryDocuments
-from tests.support.scripted import adapter, answer, scripted
+from tests.support.scripted import adapter, answer, run_upstream
 from tests.support.stateful import PATH, ask, contents
 
 FIRST = "resp_d0f9f729897b9815a493db2e6861968882c758b4e6e41b32"
@@ -58,7 +58,7 @@ async def test_responses_in_one_document_are_read_and_followed(monkeypatch):
         await call.json(answer("answer 3"))
 
     monkeypatch.setattr("adapter.store.factory.MemoryDocuments", make)
-    async with scripted(script) as upstream, adapter(upstream) as client:
+    async with run_upstream(script) as upstream, adapter(upstream) as client:
         await stores[0].put(STORED, "")
         read = (await client.get(f"{PATH}/{SECOND}")).json()
         items = (await client.get(f"{PATH}/{SECOND}/input_items")).json()["data"]

@@ -15,7 +15,7 @@ from adapter.upstream.errors import UpstreamError, UpstreamUnavailable
 from adapter.upstream.uploads import FileUploads
 from adapter.wire.gemini.errors import Status
 from tests.server.endpoints.storing import put
-from tests.support.scripted import adapter, chat, emulated
+from tests.support.scripted import adapter, chat, run_emulator
 
 SMALL = b"%PDF-1.4 small"
 LARGE = b"%PDF-1.4 " + b"x" * (gemini_files.MAX_INLINE + 5_000_000)
@@ -37,7 +37,7 @@ class Clock:
 async def serving(tmp_path, clock=time.time, platform="studio", **settings):
     """An adapter with the emulator behind it."""
     given = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}", "upstream_platform": platform, **settings}
-    async with emulated(EmulatorSettings(clock=clock)) as gemini, adapter(gemini, **given) as client:
+    async with run_emulator(EmulatorSettings(clock=clock)) as gemini, adapter(gemini, **given) as client:
         yield gemini, client
 
 

@@ -1,4 +1,4 @@
-"""What a short request brings back from the store is counted before it is loaded, and given back after it."""
+"""The bytes that a short request loads from the store are reserved before, and given back after it."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import pytest
 
 from adapter.server.http.byte_budget import ByteBudget, Overloaded
 from adapter.server.limits.admission import HeldBytes
-from tests.support.scripted import adapter, answer, scripted
+from tests.support.scripted import adapter, answer, run_upstream
 from tests.support.stateful import PATH, ask
 
 CONVERSATIONS = "/v1/conversations"
@@ -35,7 +35,7 @@ async def conversation_of(client, items, text=LONG):
 @pytest.mark.parametrize("how", ["conversation", "previous_response_id", "item_reference"])
 async def test_a_history_beyond_the_limit_is_refused_with_the_limit_and_its_setting(how, store, tmp_path):
     where = store if store == "memory" else f"sqlite:{tmp_path / 'state.sqlite3'}"
-    async with scripted(says_ok) as upstream, adapter(upstream, max_history=150_000, store=where) as client:
+    async with run_upstream(says_ok) as upstream, adapter(upstream, max_history=150_000, store=where) as client:
         if how == "conversation":
             refused = await turn(client, "hi", conversation=await conversation_of(client, 2))
         elif how == "previous_response_id":
@@ -65,7 +65,7 @@ async def test_histories_count_among_the_bodies_that_are_held_at_once():
         await call.json(answer("ok"))
 
     limits = {"max_history": 250_000, "max_bodies": 500_000, "max_body": 500_000}
-    async with scripted(hangs) as upstream, adapter(upstream, **limits) as client:
+    async with run_upstream(hangs) as upstream, adapter(upstream, **limits) as client:
         conversation = await conversation_of(client, 2)
         asked = [asyncio.create_task(turn(client, "hi", conversation=conversation)) for _ in range(4)]
         while not any(one.done() for one in asked) or len(upstream.seen) < 2:
@@ -78,7 +78,7 @@ async def test_histories_count_among_the_bodies_that_are_held_at_once():
 
 
 async def test_a_history_has_as_many_items_as_a_request():
-    async with scripted(says_ok) as upstream, adapter(upstream, max_items=4) as client:
+    async with run_upstream(says_ok) as upstream, adapter(upstream, max_items=4) as client:
         conversation = await conversation_of(client, 4, "")
         refused = await turn(client, "hi", conversation=conversation)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "conversation")
@@ -88,7 +88,7 @@ async def test_a_history_has_as_many_items_as_a_request():
 async def test_a_page_of_items_ends_where_it_would_be_too_large(monkeypatch):
     monkeypatch.setattr("adapter.server.endpoints.conversations.PAGE_BYTES", 250_000)
     monkeypatch.setattr("adapter.server.endpoints.stored_responses.PAGE_BYTES", 250_000)
-    async with scripted(says_ok) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_ok) as upstream, adapter(upstream) as client:
         conversation = await conversation_of(client, 5)
         items = [{"role": "user", "content": f"{n}{LONG}"} for n in range(5)]
         made = (await client.post(PATH, json=ask(items))).json()
@@ -105,7 +105,7 @@ async def test_a_page_of_items_ends_where_it_would_be_too_large(monkeypatch):
 
 
 async def test_a_page_that_ends_with_the_last_item_says_that_there_are_no_more():
-    async with scripted(says_ok) as upstream, adapter(upstream) as client:
+    async with run_upstream(says_ok) as upstream, adapter(upstream) as client:
         conversation = await conversation_of(client, 2, "")
         path = f"{CONVERSATIONS}/{conversation}/items"
         pages = [json.loads((await client.get(path, params={"limit": n})).text) for n in (1, 2)]
@@ -124,14 +124,14 @@ def test_room_is_taken_as_long_as_what_it_stands_for_lives():
 
 async def test_a_single_item_and_a_response_count_among_the_bodies_that_are_held_at_once(tmp_path):
     where = f"sqlite:{tmp_path / 'state.sqlite3'}"
-    async with scripted(says_ok) as upstream, adapter(upstream, store=where) as client:
+    async with run_upstream(says_ok) as upstream, adapter(upstream, store=where) as client:
         conversation = await conversation_of(client, 1)
         item = (await client.get(f"{CONVERSATIONS}/{conversation}/items")).json()["data"][0]["id"]
         made = (await turn(client, "hi", instructions=LONG)).json()["id"]
         paths = [f"{CONVERSATIONS}/{conversation}/items/{item}", f"{PATH}/{made}"]
         assert [(await client.get(path)).status_code for path in paths] == [200, 200]
     async with (
-        scripted(says_ok) as upstream,
+        run_upstream(says_ok) as upstream,
         adapter(upstream, store=where, max_bodies=50_000, max_body=50_000) as client,
     ):
         assert [(await client.get(path)).status_code for path in paths] == [503, 503]

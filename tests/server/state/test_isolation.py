@@ -1,4 +1,4 @@
-"""What one conversation said never enters another: many at once, of one client, with the same words.
+"""No conversation's words enter another one: many at once, of one client, with the same words.
 
 After each request Gemini's history must be the client's, part for part, and every signature, id and hidden part in it
 one that Gemini issued in this conversation to this very part (rows A1 to A12 of the faults of 2026-11-30).
@@ -18,10 +18,10 @@ from tests.server.state.conversing import ANSWERS, MODEL, RESPONSE_TOOLS, TOOLS,
 from tests.server.state.conversing import words as words_of
 from tests.support.key_value import key_value_server
 from tests.support.responses_socket import receive_events, socket
-from tests.support.scripted import adapter, scripted
+from tests.support.scripted import adapter, run_upstream
 
 
-def shown(message):
+def shown_parts(message):
     """The parts in an answer's `extra_content` that are texts and calls, bare."""
     parts = (message.get("extra_content") or {}).get("google", {}).get("parts") or []
     return [bare(part) for part in parts if "text" in part or "functionCall" in part]
@@ -43,7 +43,7 @@ class Chat:
 
     @property
     def shows_images(self):
-        """Whether this client's history has the images of answers."""
+        """Return whether this client's history has the images of answers."""
         return self.shows_code or self.keeps == "all"
 
     def messages(self):
@@ -61,7 +61,7 @@ class Chat:
     def take(self, message):
         turn = self.turns[-1]
         if self.keeps != "all":
-            extra = shown(message)
+            extra = shown_parts(message)
             message = {key: message[key] for key in ("role", "content", "tool_calls") if message.get(key) is not None}
             message.setdefault("content", None)
             if self.keeps == "shown" and extra:
@@ -128,25 +128,25 @@ class Stored(Items):
         self.is_branchable = how != "conversation"
         self.previous = None
 
-    def own(self):
-        """What is not stored yet: the results of the calls before, and the user's words."""
+    def new_items(self):
+        """The items that are not stored yet: the results of the last calls, and the user's words."""
         before = self.turns[-2].results if len(self.turns) > 1 else []
         return [*before, {"role": "user", "content": self.turns[-1].said}]
 
     async def ask(self, client, marking):
-        body = {"model": MODEL, "input": self.own(), "tools": RESPONSE_TOOLS}
+        body = {"model": MODEL, "input": self.new_items(), "tools": RESPONSE_TOOLS}
         if self.how == "conversation":
             self.previous = self.previous or (await client.post("/v1/conversations", json={})).json()["id"]
             body["conversation"] = self.previous
         elif self.previous:
             body["previous_response_id"] = self.previous
-        response = await (self.on_socket if self.how == "websocket" else self.posted)(client, body)
+        response = await (self.on_socket if self.how == "websocket" else self.post)(client, body)
         assert response["status"] == "completed", response
         if self.how != "conversation":
             self.previous = response["id"]
         self.take(response)
 
-    async def posted(self, client, body):
+    async def post(self, client, body):
         return (await client.post("/v1/responses", json=body)).json()
 
     async def on_socket(self, client, body):
@@ -155,10 +155,10 @@ class Stored(Items):
             return (await receive_events(connection))[-1]["response"]
 
     def edit(self, turn):
-        """What is stored cannot be edited."""
+        """Do nothing: stored items cannot be edited."""
 
     def trim(self):
-        """Nor trimmed."""
+        """Do nothing: stored items cannot be trimmed."""
 
 
 MAKERS = {
@@ -213,7 +213,7 @@ class World:
 async def run(kinds, steps, *stores, lives=1):
     """Take the steps, in turn at each of the workers, which share what their stores share; `lives`: and restart."""
     world = World(kinds)
-    async with scripted(world.marking.script) as upstream:
+    async with run_upstream(world.marking.script) as upstream:
         for life in range(lives):
             async with AsyncExitStack() as stack:
                 clients = [await stack.enter_async_context(adapter(upstream, store=store)) for store in stores]

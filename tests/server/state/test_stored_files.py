@@ -98,7 +98,7 @@ async def complete(files, told):
     return await files.complete_upload(record, told["parts"], hashlib.md5(WHOLE).hexdigest(), CLIENT)
 
 
-async def listed(files):
+async def list_files(files):
     """The files that are listed, each with its bytes."""
     page, has_more = await files.page(CLIENT, after="", limit=100, newest_first=False, purpose=None)
     assert not has_more
@@ -118,7 +118,7 @@ async def test_the_process_dies_at_each_step_of_a_file_and_an_upload(tmp_path, w
                     is_dead = True
         async with process(where, folder) as files:
             await check(files, folder, told, at)
-            for file_id in await listed(files):
+            for file_id in await list_files(files):
                 await files.delete(file_id, CLIENT)
             # What the dead process has begun goes a day after it has expired.
             files.directory.sweep(UNFINISHED_LIFE + 2_000_000_000.0)
@@ -128,7 +128,7 @@ async def test_the_process_dies_at_each_step_of_a_file_and_an_upload(tmp_path, w
 
 
 async def check(files, folder, told, at):
-    found = await listed(files)
+    found = await list_files(files)
     assert set(found.values()) <= {WHOLE}, at
     if "deleted" in told:
         assert told["stored"] not in found, at
@@ -141,8 +141,8 @@ async def check(files, folder, told, at):
         if completed is None:
             assert len(set(found) - {told["stored"]}) == 1, f"{at}: only the answer was lost, the file is there"
         else:
-            assert (await listed(files))[completed] == WHOLE, at
-            assert len(await listed(files)) <= 2, at
+            assert (await list_files(files))[completed] == WHOLE, at
+            assert len(await list_files(files)) <= 2, at
 
 
 async def complete_unless_ended(files, told):

@@ -3,7 +3,7 @@
 from adapter.store.documents.base import Document
 
 
-async def known(store, *keys, client="c"):
+async def find_known(store, *keys, client="c"):
     return set(await store.get(keys, client))
 
 

@@ -1,4 +1,4 @@
-"""What all stores of documents promise, and what the file promises beyond that."""
+"""The promises of all stores of documents, and those of the file beyond them."""
 
 import asyncio
 import sqlite3
@@ -15,7 +15,7 @@ from adapter.store.documents.base import Changed, Document, DocumentLimits, Memo
 from adapter.store.documents.redis import RedisDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
 from adapter.store.shared import sqlite_calls as shared_calls
-from tests.store.documents.families import family, known
+from tests.store.documents.families import family, find_known
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
@@ -87,7 +87,7 @@ async def test_documents_are_stored_only_where_others_are_what_was_read(make):
     for expected in wrong:
         with pytest.raises(Changed):
             await store.put(news, "c", expected=expected)
-    assert await known(store, "a", "a1", "a2", "b") == {"a", "a1"}
+    assert await find_known(store, "a", "a1", "a2", "b") == {"a", "a1"}
     assert await store.put(news, "c", expected={"a": b"a", "a1": b"a1", "b": None, "a2": None})
     with pytest.raises(Changed):
         await store.put(news, "c", expected={"b": None})
@@ -142,7 +142,7 @@ async def test_a_document_takes_its_children_along(make):
     await store.put(family("b", "b1"), "c")
     assert await store.delete("a", "c") is True
     assert await store.delete("a", "c") is False
-    assert await known(store, "a", "a1", "b", "b1") == {"b", "b1"}
+    assert await find_known(store, "a", "a1", "b", "b1") == {"b", "b1"}
 
 
 async def test_a_child_goes_alone(make):
@@ -150,13 +150,13 @@ async def test_a_child_goes_alone(make):
     await store.put(family("a", "a1", "a2"), "c")
     assert await store.delete("a1", "c") is True
     assert await store.children("a", "c") == [b"a2"]
-    assert await known(store, "a", "a1", "a2") == {"a", "a2"}
+    assert await find_known(store, "a", "a1", "a2") == {"a", "a2"}
 
 
 async def test_a_child_without_its_parent_is_not_kept(make):
     store = await make()
     await store.put([Document("a1", b"x", "a")], "c")
-    assert await known(store, "a1") == set()
+    assert await find_known(store, "a1") == set()
     await store.put([Document("a", b"x")], "c")
     assert await store.children("a", "c") == []
 
@@ -168,7 +168,7 @@ async def test_old_documents_are_gone_and_children_keep_theirs_young(make, clock
     clock.now += 60.0
     await store.put([Document("b2", b"b2", "b")], "c")
     clock.now += 60.0
-    assert await known(store, "a", "a1", "b", "b1", "b2") == {"b", "b1", "b2"}
+    assert await find_known(store, "a", "a1", "b", "b1", "b2") == {"b", "b1", "b2"}
     assert await store.children("a", "c") == []
     assert await store.children("b", "c") == [b"b1", b"b2"]
 
@@ -181,7 +181,7 @@ async def test_some_documents_are_forgotten_earlier(make, clock):
     clock.now += 8.0
     await store.put([Document("short2", b"x", "short")], "c", max_age=10.0)
     clock.now += 8.0
-    assert await known(store, "long", "short", "short1", "short2", "never") == {
+    assert await find_known(store, "long", "short", "short1", "short2", "never") == {
         "long",
         "short",
         "short1",
@@ -189,10 +189,10 @@ async def test_some_documents_are_forgotten_earlier(make, clock):
         "never",
     }
     clock.now += 3.0
-    assert await known(store, "long", "long1", "short", "short1", "short2", "never") == {"long", "long1", "never"}
+    assert await find_known(store, "long", "long1", "short", "short1", "short2", "never") == {"long", "long1", "never"}
     assert await store.children("short", "c") == []
     clock.now += 90.0
-    assert await known(store, "long", "long1", "never", "never1") == set()
+    assert await find_known(store, "long", "long1", "never", "never1") == set()
 
 
 async def test_one_that_was_to_be_forgotten_early_may_be_deleted_or_stay(make, clock):
@@ -201,7 +201,7 @@ async def test_one_that_was_to_be_forgotten_early_may_be_deleted_or_stay(make, c
     await store.put([Document("b", b"b")], "c")
     assert await store.delete("a", "c")
     clock.now += 50.0
-    assert await known(store, "a", "b") == {"b"}
+    assert await find_known(store, "a", "b") == {"b"}
 
 
 @BOUNDED
@@ -211,8 +211,8 @@ async def test_the_number_is_bounded_and_the_oldest_go_first(make, clock, monkey
     for name in "abcde":
         clock.now += 1.0
         await store.put(family(name, name * 2), "c")
-    assert await known(store, *"abcde") == set("cde")
-    assert await known(store, "aa", "bb", "cc") == {"cc"}
+    assert await find_known(store, *"abcde") == set("cde")
+    assert await find_known(store, "aa", "bb", "cc") == {"cc"}
 
 
 @BOUNDED
@@ -221,7 +221,7 @@ async def test_the_bytes_are_bounded(make, clock):
     for number in range(100):
         clock.now += 1.0
         await store.put([Document(f"k{number}", b"x" * 50_000)], "c")
-    found = await known(store, *(f"k{number}" for number in range(100)))
+    found = await find_known(store, *(f"k{number}" for number in range(100)))
     assert 10 <= len(found) <= 20
     assert found == {f"k{number}" for number in range(100 - len(found), 100)}
     assert store.describe()["bytes"] <= 1_100_000
@@ -231,7 +231,7 @@ async def test_what_is_too_large_is_refused_with_all_that_came_with_it(make):
     store = await make(max_entry=100)
     assert await store.put([Document("a", b"x" * 100)], "c")
     assert await store.put([Document("b", b"x"), Document("d", b"x" * 101)], "c") is False
-    assert await known(store, "a", "b", "d") == {"a"}
+    assert await find_known(store, "a", "b", "d") == {"a"}
     assert store.describe()["refused"] == 2
 
 
@@ -240,7 +240,7 @@ async def test_a_restart_keeps_everything(reopened):
     await store.put(family("a", "a1"), "c")
     await store.aclose()
     store = await reopened()
-    assert await known(store, "a", "a1") == {"a", "a1"}
+    assert await find_known(store, "a", "a1") == {"a", "a1"}
     assert await store.children("a", "c") == [b"a1"]
 
 
@@ -267,11 +267,11 @@ async def test_puts_that_come_together_share_transactions(reopened, monkeypatch)
     batches = []
     write = sqlite_calls.write
 
-    def counted(connection, puts, since):
+    def count(connection, puts, since):
         batches.append(len(puts))
         return write(connection, puts, since)
 
-    monkeypatch.setattr(sqlite_calls, "write", counted)
+    monkeypatch.setattr(sqlite_calls, "write", count)
     store = await reopened()
     kept = await asyncio.gather(*(store.put([Document(f"k{number}", b"x")], "c") for number in range(100)))
     assert all(kept)
@@ -287,7 +287,7 @@ async def test_the_event_loop_never_waits_for_the_file(reopened, path):
     put = asyncio.create_task(store.put([Document("b", b"x")], "c"))
     for _ in range(100):
         await asyncio.sleep(0)
-        assert await known(store, "a", "b") == {"a"}
+        assert await find_known(store, "a", "b") == {"a"}
     assert not put.done()
     blocker.execute("COMMIT")
     blocker.close()
@@ -306,13 +306,13 @@ async def test_a_file_that_cannot_be_written_says_so(reopened, path, monkeypatch
     blocker.execute("COMMIT")
     blocker.close()
     assert await store.put([Document("b", b"x")], "c")
-    assert await known(store, "a", "b") == {"b"}
+    assert await find_known(store, "a", "b") == {"b"}
 
 
 async def test_a_file_that_cannot_be_read_is_warned_of(reopened):
     store = await reopened()
     await store._file.write(lambda connection: connection.execute("DROP TABLE documents"))
-    assert await known(store, "a") == set()
+    assert await find_known(store, "a") == set()
     assert await store.children("a", "c") == []
     assert "cannot be read" in store.describe()["warning"]
     assert await store.delete("a", "c") is False

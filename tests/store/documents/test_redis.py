@@ -7,7 +7,7 @@ import pytest
 from adapter.store import open_documents
 from adapter.store.documents.base import Document, DocumentLimits
 from adapter.store.documents.redis import PREFIX, RedisDocuments
-from tests.store.documents.families import family, known
+from tests.store.documents.families import family, find_known
 from tests.support.guards import until
 from tests.support.key_value import PASSWORD, key_value_server
 
@@ -41,9 +41,9 @@ def make(make_at, redis_url):
 async def test_what_one_replica_writes_another_sees_at_once(make):
     one, two = await make(), await make()
     await one.put(family("a", "a1"), "c")
-    assert await known(two, "a", "a1") == {"a", "a1"}
+    assert await find_known(two, "a", "a1") == {"a", "a1"}
     await two.delete("a", "c")
-    assert await known(one, "a", "a1") == set()
+    assert await find_known(one, "a", "a1") == set()
 
 
 async def test_nothing_is_left_on_the_server_when_all_is_too_old(make, server):
@@ -96,7 +96,7 @@ async def test_a_server_that_is_away_has_nothing_and_keeps_nothing_and_costs_no_
         assert PASSWORD not in str(facts)
         server.thaw()
         await until(lambda: "warning" not in store.describe())
-        assert await known(store, "a", "a1", "b") == {"a", "a1"}
+        assert await find_known(store, "a", "a1", "b") == {"a", "a1"}
 
 
 async def test_a_full_server_refuses_and_still_reads(make_at, tmp_path):
@@ -106,7 +106,7 @@ async def test_a_full_server_refuses_and_still_reads(make_at, tmp_path):
         server.ask("CONFIG", "SET", "maxmemory", "1")
         assert await store.put([Document("b", b"x")], "c") is False
         assert "refuses" in store.describe()["warning"]
-        assert await known(store, "a", "b") == {"a"}
+        assert await find_known(store, "a", "b") == {"a"}
 
 
 async def test_a_url_opens_a_server_for_documents_too(redis_url):

@@ -1,4 +1,4 @@
-"""What the file promises beyond the other stores."""
+"""The promises of the file beyond the other stores."""
 
 import asyncio
 import multiprocessing
@@ -22,53 +22,53 @@ from adapter.store.signatures import sqlite
 from adapter.store.signatures import sqlite_calls as file
 from adapter.store.signatures.sqlite import SqliteStore
 from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
-from tests.store.entries import issued, known
+from tests.store.entries import find_known, issue
 from tests.support.guards import PATIENCE
 from tests.support.paths import REPOSITORY
 
 
 async def test_a_restart_keeps_everything(reopened):
     store = await reopened()
-    await store.put(issued("a", "b"), "c")
+    await store.put(issue("a", "b"), "c")
     await store.aclose()
     store = await reopened()
-    assert await known(store, "a", "b") == {"a", "b"}
-    assert await known(store, "a", client="d") == set()
+    assert await find_known(store, "a", "b") == {"a", "b"}
+    assert await find_known(store, "a", client="d") == set()
 
 
 async def test_what_another_process_writes_is_seen_at_once(reopened):
     """A miss is never remembered."""
     one, two = await reopened(), await reopened()
-    assert await known(two, "a") == set()
-    await one.put(issued("a"), "c")
-    assert await known(two, "a") == {"a"}
+    assert await find_known(two, "a") == set()
+    await one.put(issue("a"), "c")
+    assert await find_known(two, "a") == {"a"}
 
 
 async def test_the_cache_answers_without_the_file(reopened, monkeypatch):
     one, two = await reopened(), await reopened()
-    await one.put(issued("a"), "c")
-    assert await known(two, "a") == {"a"}
+    await one.put(issue("a"), "c")
+    assert await find_known(two, "a") == {"a"}
     monkeypatch.setattr(file, "read", None)
-    assert await known(one, "a") == {"a"}
-    assert await known(two, "a") == {"a"}
+    assert await find_known(one, "a") == {"a"}
+    assert await find_known(two, "a") == {"a"}
 
 
 async def test_more_keys_than_one_query_takes_are_found(reopened):
     keys = [f"k{number}" for number in range(1_700)]
-    await (await reopened()).put(issued(*keys), "c")
-    assert await known(await reopened(), *keys) == set(keys)
+    await (await reopened()).put(issue(*keys), "c")
+    assert await find_known(await reopened(), *keys) == set(keys)
 
 
 async def test_the_file_is_bounded_in_bytes_and_keeps_the_newest(reopened, monkeypatch):
     monkeypatch.setattr(sqlite, "EVICT_EVERY", 10)
     store = await reopened(max_bytes=300_000)
     for number in range(200):
-        await store.put(issued(f"k{number}", size=10_000), "c")
+        await store.put(issue(f"k{number}", size=10_000), "c")
     assert store.describe()["bytes"] <= 300_000 + 10 * 13_000
     await store.aclose()
     store = await reopened(max_bytes=300_000)
     assert store.describe()["bytes"] <= 300_000
-    found = await known(store, *(f"k{number}" for number in range(200)))
+    found = await find_known(store, *(f"k{number}" for number in range(200)))
     assert "k199" in found
     assert 10 <= len(found) <= 30
     assert found == {f"k{number}" for number in range(200 - len(found), 200)}
@@ -76,9 +76,9 @@ async def test_the_file_is_bounded_in_bytes_and_keeps_the_newest(reopened, monke
 
 async def test_old_entries_leave_the_file(reopened, clock, path):
     store = await reopened(max_age=100.0)
-    await store.put(issued(*(f"k{number}" for number in range(120))), "c")
+    await store.put(issue(*(f"k{number}" for number in range(120))), "c")
     clock.now += 60.0
-    await store.put(issued("young"), "c")
+    await store.put(issue("young"), "c")
     clock.now += 60.0
     await store.aclose()
     await (await reopened(max_age=100.0)).aclose()
@@ -114,7 +114,7 @@ async def test_the_file_is_in_wal_mode(reopened, path):
 
 async def test_a_cancelled_put_is_written_and_harms_no_other(reopened):
     store = await reopened()
-    tasks = [asyncio.create_task(store.put(issued(f"k{number}"), "c")) for number in range(20)]
+    tasks = [asyncio.create_task(store.put(issue(f"k{number}"), "c")) for number in range(20)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
@@ -122,18 +122,18 @@ async def test_a_cancelled_put_is_written_and_harms_no_other(reopened):
     assert [isinstance(end, asyncio.CancelledError) for end in ends] == [True, False] * 10
     await store.aclose()
     keys = [f"k{number}" for number in range(20)]
-    assert await known(await reopened(), *keys) == set(keys)
+    assert await find_known(await reopened(), *keys) == set(keys)
 
 
 async def test_closing_waits_for_what_is_being_written(reopened):
     store = await reopened()
-    tasks = [asyncio.create_task(store.put(issued(f"k{number}"), "c")) for number in range(5)]
+    tasks = [asyncio.create_task(store.put(issue(f"k{number}"), "c")) for number in range(5)]
     await asyncio.sleep(0)
-    tasks.append(asyncio.create_task(store.put(issued("late"), "c")))
+    tasks.append(asyncio.create_task(store.put(issue("late"), "c")))
     await asyncio.sleep(0)
     await store.aclose()
     await asyncio.gather(*tasks)
-    assert len(await known(await reopened(), "late", *(f"k{number}" for number in range(5)))) == 6
+    assert len(await find_known(await reopened(), "late", *(f"k{number}" for number in range(5)))) == 6
 
 
 async def test_puts_that_come_together_share_transactions(reopened, monkeypatch):
@@ -146,7 +146,7 @@ async def test_puts_that_come_together_share_transactions(reopened, monkeypatch)
 
     monkeypatch.setattr(file, "write", counted)
     store = await reopened()
-    await asyncio.gather(*(store.put(issued(f"k{number}"), "c") for number in range(100)))
+    await asyncio.gather(*(store.put(issue(f"k{number}"), "c") for number in range(100)))
     assert sum(batches) == 100
     assert len(batches) < 10
 
@@ -154,13 +154,13 @@ async def test_puts_that_come_together_share_transactions(reopened, monkeypatch)
 async def test_the_event_loop_never_waits_for_the_file(reopened, path):
     """Another process holds the write lock: the loop runs on, reads go on, the put waits."""
     store = await reopened()
-    await store.put(issued("a"), "c")
+    await store.put(issue("a"), "c")
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    put = asyncio.create_task(store.put(issued("b"), "c"))
+    put = asyncio.create_task(store.put(issue("b"), "c"))
     for _ in range(100):
         await asyncio.sleep(0)
-        assert await known(store, "a", "unknown") == {"a"}
+        assert await find_known(store, "a", "unknown") == {"a"}
     assert not put.done()
     blocker.execute("COMMIT")
     blocker.close()
@@ -172,34 +172,34 @@ async def test_a_file_that_cannot_be_written_costs_the_entries_not_the_answer(re
     store = await reopened()
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    await store.put(issued("a", "b"), "c")
+    await store.put(issue("a", "b"), "c")
     facts = store.describe()
     assert facts["failed"] == 2
     assert "cannot be written: database is locked" in facts["warning"]
-    assert await known(store, "a") == {"a"}, "it is still in memory"
+    assert await find_known(store, "a") == {"a"}, "it is still in memory"
     blocker.execute("COMMIT")
     blocker.close()
-    await store.put(issued("d"), "c")
-    assert await known(await reopened(), "a", "d") == {"d"}
+    await store.put(issue("d"), "c")
+    assert await find_known(await reopened(), "a", "d") == {"d"}
 
 
 async def test_a_transaction_that_fails_leaves_nothing_behind(reopened):
     store = await reopened()
 
-    def broken(connection):
+    def damage(connection):
         with pytest.raises(sqlite3.Error):
             file.write(
                 connection, [file.SignatureRow(b"x", 1.0, b"{}"), file.SignatureRow(b"y", cast(float, None), b"{}")]
             )
         return file.read(connection, [b"x"], 0.0), connection.in_transaction
 
-    assert await store._file.write(broken) == ([], False)
+    assert await store._file.write(damage) == ([], False)
 
 
 async def test_a_file_that_cannot_be_read_is_warned_of(reopened, path):
     store = await reopened()
     await store._file.write(lambda connection: connection.execute("DROP TABLE signatures"))
-    assert await known(store, "a") == set()
+    assert await find_known(store, "a") == set()
     assert "cannot be read" in store.describe()["warning"]
 
 
@@ -219,7 +219,7 @@ def write_from_a_process(path, number, count, errors):
         store = SqliteStore(path, StoreLimits())
         await store.open()
         for start in range(0, count, 10):
-            await asyncio.gather(*(store.put(issued(f"p{number}-{start + i}"), "c") for i in range(10)))
+            await asyncio.gather(*(store.put(issue(f"p{number}-{start + i}"), "c") for i in range(10)))
         facts = store.describe()
         await store.aclose()
         return facts["failed"]
@@ -241,7 +241,7 @@ async def test_several_processes_write_at_once(path, reopened):
     errors.join_thread()
     assert failed == [0, 0, 0, 0]
     keys = [f"p{number}-{entry}" for number in range(4) for entry in range(200)]
-    assert await known(await reopened(), *keys) == set(keys)
+    assert await find_known(await reopened(), *keys) == set(keys)
 
 
 WRITER = """
@@ -281,7 +281,7 @@ async def test_kill_9_loses_nothing_that_was_awaited(path, reopened):
         awaited = await asyncio.to_thread(killed_writer, path)
         store = await reopened(max_age=1e12)
         assert len(awaited) >= 300
-        assert await known(store, *awaited) == set(awaited)
+        assert await find_known(store, *awaited) == set(awaited)
         check = await store._file.read(lambda connection: connection.execute("PRAGMA integrity_check").fetchone())
         assert check == ("ok",)
         await store.aclose()
@@ -291,55 +291,55 @@ async def test_kill_9_loses_nothing_that_was_awaited(path, reopened):
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"value": 5}', b"[" * 5_000], ids=repr)
 async def test_a_damaged_row_counts_as_missing_is_warned_of_and_replaced(reopened, path, body):
     store = await reopened()
-    await store.put(issued("a", "b"), "c")
+    await store.put(issue("a", "b"), "c")
     await store.aclose()
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE signatures SET body = ? WHERE id = 1", (body,))
     raw.close()
     store = await reopened()
-    assert await known(store, "a", "b") == {"b"}
+    assert await find_known(store, "a", "b") == {"b"}
     assert "not a signature" in store.describe()["warning"]
-    await store.put(issued("a"), "c")
-    assert await known(await reopened(), "a", "b") == {"a", "b"}
+    await store.put(issue("a"), "c")
+    assert await find_known(await reopened(), "a", "b") == {"a", "b"}
 
 
 async def test_a_lock_is_waited_for_once_and_its_warning_goes_with_it(reopened, path, monkeypatch):
     monkeypatch.setattr(shared_calls, "LOCK_TIMEOUT_S", 0.5)
     store = await reopened()
-    await store.put(issued("first"), "c")
+    await store.put(issue("first"), "c")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     waits = []
     for key in ("second", "third", "fourth"):
         begun = time.monotonic()
-        await store.put(issued(key), "c")
+        await store.put(issue(key), "c")
         waits.append(time.monotonic() - begun)
     assert "locked" in store.describe()["warning"]
     other.execute("ROLLBACK")
     other.close()
-    await store.put(issued("fifth"), "c")
+    await store.put(issue("fifth"), "c")
     assert "warning" not in store.describe()
     assert store.describe()["failed"] == 3
     # Not how long, but that the later ones wait less than the first.
     assert waits[0] >= 0.5
     assert max(waits[1:]) < waits[0] or min(waits[1:]) < 0.5
-    assert await known(await reopened(), "first", "fifth") == {"first", "fifth"}
+    assert await find_known(await reopened(), "first", "fifth") == {"first", "fifth"}
 
 
 @pytest.mark.parametrize("what", ["the file", "the folder"])
 async def test_a_file_that_is_removed_while_it_is_open_is_begun_anew_and_said(reopened, path, what, caplog):
     store = await reopened()
-    await store.put(issued("lost"), "c")
+    await store.put(issue("lost"), "c")
     if what == "the folder":
         shutil.rmtree(path.parent)
     else:
         for one in path.parent.glob(f"{path.name}*"):
             one.unlink()
-    await store.put(issued("kept"), "c")
+    await store.put(issue("kept"), "c")
     assert "was removed" in store.describe()["warning"]
     assert [record for record in caplog.records if "was removed" in record.message]
     assert path.stat().st_mode & 0o077 == 0
-    assert await known(await reopened(), "lost", "kept") == {"kept"}
+    assert await find_known(await reopened(), "lost", "kept") == {"kept"}
 
 
 async def test_answers_without_anything_share_one_transaction_and_are_seen_at_once(path, monkeypatch):
@@ -358,7 +358,7 @@ async def test_answers_without_anything_share_one_transaction_and_are_seen_at_on
     assert await store.get_by_words(["turn:3"], "c") == {"turn:3": NOTHING}
     assert written == [10]
     await store.put([Issued("turn:a", NOTHING, by_words=True)], "c")
-    await store.put(issued("a"), "c")
+    await store.put(issue("a"), "c")
     assert written == [10, 2]
     monkeypatch.setattr(workers, "LATE_S", 0.0)
     await store.put([Issued("turn:b", NOTHING, by_words=True)], "c")

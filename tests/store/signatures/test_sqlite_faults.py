@@ -13,7 +13,7 @@ import pytest
 
 from adapter.store.shared.sqlite_calls import connect
 from adapter.store.signatures.sqlite_calls import LAYOUT
-from tests.store.entries import known
+from tests.store.entries import find_known
 from tests.support.guards import PATIENCE
 from tests.support.paths import REPOSITORY
 
@@ -95,7 +95,7 @@ async def test_many_workers_killed_at_any_point_lose_nothing_that_was_awaited(pa
     for round_ in range(5):
         awaited |= await asyncio.to_thread(workers_killed_at_once, path, round_)
         store = await reopened(max_age=1e12)
-        assert await known(store, *awaited) == awaited
+        assert await find_known(store, *awaited) == awaited
         await store.aclose()
         connection = connect(path, LAYOUT)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -47,14 +47,14 @@ def rounds(names: tuple[str, ...], seconds: float) -> int:
         for name in itertools.cycle(names):
             if time.monotonic() > ends_at or len(failed) == len(names):
                 break
-            if name not in failed and not _passed(name, asked):
+            if name not in failed and not _run_check(name, asked):
                 failed.add(name)
         for name, count in asked.counts.items():
             print(f"{count:>9} {name}")
     return len(failed)
 
 
-def _passed(name: str, asked: checks.Apps) -> bool:
+def _run_check(name: str, asked: checks.Apps) -> bool:
     faulthandler.dump_traceback_later(LONGEST_ROUND, exit=True)
     try:
         checks.check(name, asked, ROUND)
@@ -67,15 +67,15 @@ def _passed(name: str, asked: checks.Apps) -> bool:
     return True
 
 
-def guided(seconds: float) -> int:
+def run_guided(seconds: float) -> int:
     """One kind after the other, and how many failed; the input of a failure is kept.
 
     Each is a process of its own: atheris must be there before the adapter, and ends with its process.
     """
-    return sum(_guided(kind, seconds / len(KINDS)) for kind in KINDS)
+    return sum(_run_guided(kind, seconds / len(KINDS)) for kind in KINDS)
 
 
-def _guided(kind: str, seconds: float) -> bool:
+def _run_guided(kind: str, seconds: float) -> bool:
     kept = Path(tempfile.mkdtemp(prefix=f"fuzz-{kind}-"))
     corpus = kept / "corpus"
     corpus.mkdir()
@@ -101,7 +101,7 @@ def together(tools: tuple[str, ...], minutes: float) -> int:
     return sum(code != 0 for code in codes.values())
 
 
-def _installed() -> tuple[str, ...]:
+def _is_installed() -> tuple[str, ...]:
     found = tuple(tool for tool in TOOLS if find_spec(tool) is not None)
     for tool in TOOLS:
         if tool not in found:
@@ -114,11 +114,11 @@ def _installed() -> tuple[str, ...]:
 @click.option("--with", "tools", multiple=True, type=click.Choice(TOOLS), help="This tool; default: all that are here.")
 def main(minutes: float, tools: tuple[str, ...]) -> None:
     """Look for what gets a 500, hangs, or has an invalid answer; ends with 1 if there is anything."""
-    tools = tools or _installed()
+    tools = tools or _is_installed()
     if len(tools) > 1:
         failed = together(tools, minutes)
     elif tools == ("atheris",):
-        failed = guided(60 * minutes)
+        failed = run_guided(60 * minutes)
     else:
         failed = rounds(NAMES[tools[0]], 60 * minutes)
     sys.exit(1 if failed else 0)

@@ -1,4 +1,4 @@
-"""What is asked and said, made by chance from the seeds."""
+"""Random requests and answers, made from the seeds."""
 
 import json
 from random import Random
@@ -26,7 +26,7 @@ ASKING: dict[str, dict[str, Any]] = {
 
 
 def path(random: Random) -> str:
-    """Where to ask."""
+    """A path to ask."""
     (chosen,) = random.choices(list(PATHS), [weight for _, weight in PATHS.values()])
     return chosen
 
@@ -47,20 +47,20 @@ def request(random: Random, path: str) -> bytes:
 def answer(random: Random) -> tuple[bytes, list[bytes]]:
     """A chat request, and the events that Gemini might answer."""
     asked, said = random.choice(seeds.answers())
-    changed = [mutations.mutated(one, random, random.choice((0, 1, 1, 2, 3))) for one in said]
-    return encoded(asked), [mutations.encoded(one, random) for one in changed]
+    changed = [mutations.mutate(one, random, random.choice((0, 1, 1, 2, 3))) for one in said]
+    return encode_line(asked), [mutations.encode_oddly(one, random) for one in changed]
 
 
 def asking(path: str, *, stream: bool) -> bytes:
     """A small request for a path of `ASKING`."""
-    return encoded({"model": MODELS[1], **ASKING[path], "stream": stream})
+    return encode_line({"model": MODELS[1], **ASKING[path], "stream": stream})
 
 
-def said(events: list[bytes], *, stream: bool) -> bytes:
+def answer_body(events: list[bytes], *, stream: bool) -> bytes:
     """Events as Gemini sends them: framed, or the last one alone."""
     return b"".join(b"data: %s\r\n\r\n" % event for event in events) if stream else events[-1]
 
 
-def encoded(document: Any) -> bytes:
+def encode_line(document: Any) -> bytes:
     """As JSON in one line."""
     return json.dumps(document).encode()

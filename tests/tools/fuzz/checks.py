@@ -1,4 +1,4 @@
-"""What hypothesis drives, by name, also where schemathesis makes what is asked."""
+"""The checks that hypothesis drives, by name, also where schemathesis makes the requests."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -40,14 +40,14 @@ def apps() -> Iterator[Apps]:
 
 @cache
 def _requests(type_: type) -> Document:
-    return Documents(seeds.seen_in_requests()).of(type_).map(changing.encoded)
+    return Documents(seeds.seen_in_requests()).of(type_).map(changing.encode_line)
 
 
 @cache
 def _answers() -> Document:
     """A request, and what Gemini says to it."""
-    answers = Documents(seeds.seen_in_answers()).of(GenerateContentResponse).map(changing.encoded)
-    asking = st.sampled_from([changing.encoded(request) for request, _ in seeds.answers()])
+    answers = Documents(seeds.seen_in_answers()).of(GenerateContentResponse).map(changing.encode_line)
+    asking = st.sampled_from([changing.encode_line(request) for request, _ in seeds.answers()])
     return st.tuples(asking, st.lists(answers, min_size=1, max_size=3))
 
 
@@ -63,7 +63,7 @@ def _ask(asked: Apps, random: Random) -> None:
 def _relay(asked: Apps, random: Random) -> None:
     _, events = changing.answer(random)
     path, stream = random.choice(list(changing.ASKING)), random.random() < 0.6
-    said = changing.said(events, stream=stream)
+    said = changing.answer_body(events, stream=stream)
     if random.random() < 0.2:
         said = mutations.spoilt(said, random, 1)
     driving.relay(asked.fronting, asked.puppet, path, changing.asking(path, stream=stream), said)
@@ -71,7 +71,7 @@ def _relay(asked: Apps, random: Random) -> None:
 
 def _pieces(random: Random) -> None:
     _, events = changing.answer(random)
-    stream = mutations.spoilt(changing.said(events, stream=True), random, random.choice((0, 1, 2)))
+    stream = mutations.spoilt(changing.answer_body(events, stream=True), random, random.choice((0, 1, 2)))
     driving.payloads(stream, random.choice((1, 2, 7, 50)))
 
 
@@ -107,8 +107,8 @@ def check(name: str, asked: Apps, some: settings) -> None:
         return
     strategy, attempt = DOCUMENTS[name](asked) if name in DOCUMENTS else operations.asking(asked.app, name)
 
-    def counted(value: Any) -> None:
+    def count_runs(value: Any) -> None:
         count()
         attempt(value)
 
-    some(given(strategy)(counted))()
+    some(given(strategy)(count_runs))()

@@ -66,7 +66,7 @@ class Documents:
 
 @st.composite
 def _members(draw: Any, fields: dict[str, Document], required: list[str], usual: list[str]) -> Any:
-    """What is required, some of what the seeds have, rarely something else."""
+    """An object with all required members, some of those that the seeds have, and rarely another one."""
     chosen = [*required]
     if usual:
         chosen += draw(st.lists(st.sampled_from(usual), max_size=MOST, unique=True))

@@ -56,13 +56,13 @@ def ask(app: InProcess, path: str, body: bytes, headers: Headers) -> int:
 def translate(body: bytes) -> None:
     """A request through the pure core alone: it is refused, or becomes a request that Gemini's own types take."""
     try:
-        _translated(body)
+        _translate(body)
     except Exception as error:
         error.add_note(repr(body[:5_000]))
         raise
 
 
-def _translated(body: bytes) -> None:
+def _translate(body: bytes) -> None:
     try:
         decoded = decode(body, ChatCompletionRequest)
     except DECODING_ERRORS as error:
@@ -83,15 +83,15 @@ def _check_refusal(error: Exception) -> None:
 
 
 def answer(asked: bytes, said: list[bytes]) -> None:
-    """What Gemini might say, whole and as a stream: an answer, or an error of ours, never another exception."""
+    """Check answers that Gemini might give, whole and streamed: the result is an answer or one of our own errors."""
     try:
         context = plan_for(*decode(asked, ChatCompletionRequest), NAMES, OPTIONS).context
     except (*DECODING_ERRORS, Rejected):
         return
-    events = [event for event in map(_decoded, said) if event is not None]
+    events = [event for event in map(_decode, said) if event is not None]
     try:
         completions = [_whole(context, event) for event in events[-1:]]
-        chunks = _streamed(context, events)
+        chunks = _ask_stream(context, events)
         if not any(map(_too_deep, said)):
             _check(completions, chunks)
     except Exception as error:
@@ -102,7 +102,7 @@ def answer(asked: bytes, said: list[bytes]) -> None:
 Event = tuple[GenerateContentResponse, dict[str, msgspec.Raw]]
 
 
-def _decoded(event: bytes) -> Event | None:
+def _decode(event: bytes) -> Event | None:
     try:
         return decode(event, GenerateContentResponse)
     except DECODING_ERRORS:
@@ -125,7 +125,7 @@ def _whole(context: Context, event: Event) -> ChatCompletion | None:
     return completion
 
 
-def _streamed(context: Context, events: list[Event]) -> list[ChatCompletionChunk]:
+def _ask_stream(context: Context, events: list[Event]) -> list[ChatCompletionChunk]:
     machine = chat.ChatStream(context, STAMP)
     chunks = []
     try:

@@ -12,7 +12,7 @@ import atheris
 # What counts is the adapter's code that an input reaches, not what the emulator does with it.
 with atheris.instrument_imports(include=["adapter.wire", "adapter.translate", "adapter.upstream", "adapter.server"]):
     from tests.tools.fuzz.checks import apps
-    from tests.tools.fuzz.inputs import KINDS, changed, starting
+    from tests.tools.fuzz.inputs import KINDS, mutate, starting
 
 LONGEST = 30_000
 """Bytes of an input."""
@@ -22,9 +22,9 @@ BLIND = 0.3
 
 
 def another(data: bytes, largest: int, seed: int) -> bytes:
-    """What libFuzzer tries next."""
+    """Return libFuzzer's next input."""
     random = Random(seed)
-    made = None if random.random() < BLIND else changed(data, random)
+    made = None if random.random() < BLIND else mutate(data, random)
     return bytes(atheris.Mutate(data, largest)) if made is None else made[:largest]
 
 

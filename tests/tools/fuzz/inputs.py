@@ -26,17 +26,17 @@ def _stream(_apps: Apps, data: bytes) -> None:
 
 def _ask(asked: Apps, data: bytes) -> None:
     path, _, body = data.partition(b"\n")
-    driving.ask(asked.app, _known(path, changing.PATHS), body, [])
+    driving.ask(asked.app, _known_path(path, changing.PATHS), body, [])
 
 
 def _relay(asked: Apps, data: bytes) -> None:
     path, _, said = data.partition(b"\n")
-    known = _known(path.removesuffix(b" stream"), changing.ASKING)
+    known = _known_path(path.removesuffix(b" stream"), changing.ASKING)
     body = changing.asking(known, stream=path.endswith(b" stream"))
     driving.relay(asked.fronting, asked.puppet, known, body, said)
 
 
-def _known(path: bytes, paths: dict[str, Any]) -> str:
+def _known_path(path: bytes, paths: dict[str, Any]) -> str:
     """This path; the first one if there is no such."""
     text = path.decode(errors="replace")
     return text if text in paths else next(iter(paths))
@@ -53,26 +53,26 @@ KINDS: dict[str, Callable[[Apps, bytes], object]] = {
 
 
 def starting(kind: str) -> Iterator[bytes]:
-    """What the seeds are for a kind."""
+    """Yield the seeds of a kind."""
     if kind == "translate":
-        yield from map(changing.encoded, seeds.requests("chat/completions"))
+        yield from map(changing.encode_line, seeds.requests("chat/completions"))
     elif kind == "ask":
         for path, (endpoint, _) in changing.PATHS.items():
             for document in seeds.requests(endpoint):
-                yield path.encode() + b"\n" + changing.encoded(document)
+                yield path.encode() + b"\n" + changing.encode_line(document)
     for asked, said in seeds.answers() if kind in ("answer", "stream", "relay") else ():
-        events = [changing.encoded(one) for one in said]
+        events = [changing.encode_line(one) for one in said]
         if kind == "answer":
-            yield b"\n".join([changing.encoded(asked), *events])
+            yield b"\n".join([changing.encode_line(asked), *events])
         elif kind == "stream":
-            yield changing.encoded(asked) + b"\n" + changing.said(events, stream=True)
+            yield changing.encode_line(asked) + b"\n" + changing.answer_body(events, stream=True)
         else:
             for path in changing.ASKING:
-                yield path.encode() + b" stream\n" + changing.said(events, stream=True)
-                yield path.encode() + b"\n" + changing.said(events, stream=False)
+                yield path.encode() + b" stream\n" + changing.answer_body(events, stream=True)
+                yield path.encode() + b"\n" + changing.answer_body(events, stream=False)
 
 
-def changed(data: bytes, random: Random) -> bytes | None:
+def mutate(data: bytes, random: Random) -> bytes | None:
     """Another input, with another document in one of its lines; None where there is none."""
     lines = data.split(b"\n")
     number = random.randrange(len(lines))

@@ -66,7 +66,7 @@ def _at(document: Any, path: tuple[Any, ...]) -> Any:
 
 
 def _value(random: Random, document: Any) -> Any:
-    """Something else: a scalar, a container, a part of the same document, or a deep nest."""
+    """Another value: a scalar, a container, a part of the same document, or a deep nest."""
     match random.randrange(10):
         case 0 | 1:
             return _copy(random.choice(CONTAINERS))
@@ -85,7 +85,7 @@ def _copy(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def mutated(document: Any, random: Random, times: int) -> Any:
+def mutate(document: Any, random: Random, times: int) -> Any:
     """A copy that differs in so many places."""
     document = _copy(document)
     for _ in range(times):
@@ -137,12 +137,12 @@ def spoilt(body: bytes, random: Random, times: int) -> bytes:
 
 def body_of(document: Any, random: Random) -> bytes:
     """A request's body: mostly JSON with a few changes, sometimes bytes that are no JSON."""
-    changed = mutated(document, random, random.choice((0, 1, 1, 1, 2, 2, 3, 6)))
-    body = encoded(changed, random)
+    changed = mutate(document, random, random.choice((0, 1, 1, 1, 2, 2, 3, 6)))
+    body = encode_oddly(changed, random)
     return spoilt(body, random, random.choice((1, 1, 2, 5))) if random.random() < 0.15 else body
 
 
-def encoded(document: Any, random: Random) -> bytes:
+def encode_oddly(document: Any, random: Random) -> bytes:
     """As JSON that Python itself would not write: with numbers and characters that there are not."""
     text = json.dumps(document, ensure_ascii=random.random() < 0.3).encode("utf-8", "surrogatepass")
     deep = (b"[" * 900 + b"]" * 900) if random.random() < 0.5 else (b'{"a":' * 900 + b"0" + b"}" * 900)

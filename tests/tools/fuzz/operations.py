@@ -32,20 +32,20 @@ ASKED = "asked."
 
 
 @cache
-def described() -> Any:
+def describe() -> Any:
     """The description; in requests the values that the seeds have under a name stand beside what its type says."""
     told = json.loads(document(ENDPOINTS))
     schemas = told["components"]["schemas"]
-    asked = _renamed(schemas)
+    asked = _rename(schemas)
     for one in asked.values():
         _enrich(one.get("properties", {}))
     schemas |= {ASKED + name: one for name, one in asked.items()}
     for operation in (one for path in told["paths"].values() for one in path.values() if "requestBody" in one):
-        operation["requestBody"] = _renamed(operation["requestBody"])
+        operation["requestBody"] = _rename(operation["requestBody"])
     return schemathesis.openapi.from_dict(told)
 
 
-def _renamed(schema: Any) -> Any:
+def _rename(schema: Any) -> Any:
     return json.loads(json.dumps(schema).replace(REFERENCE, REFERENCE + ASKED))
 
 
@@ -58,13 +58,13 @@ def _enrich(properties: dict[str, Any]) -> None:
 
 def asking(app: InProcess, label: str) -> tuple[st.SearchStrategy[Any], Callable[[Any], None]]:
     """Requests for one operation, and how each is made; where there is something to do wrong, some do it."""
-    (operation,) = (one for one in (result.ok() for result in described().get_all_operations()) if one.label == label)
+    (operation,) = (one for one in (result.ok() for result in describe().get_all_operations()) if one.label == label)
     assert not operation.has_skipped_required_body, "its schema cannot be read"
     positive, negative = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
     strategy = operation.as_strategy(positive)
     if operation.body or operation.query:
         strategy |= operation.as_strategy(negative)
-    return strategy, lambda case: validate(case, asked(app, case))
+    return strategy, lambda case: validate(case, ask_operation(app, case))
 
 
 def validate(case: Any, response: Response) -> None:
@@ -72,7 +72,7 @@ def validate(case: Any, response: Response) -> None:
     case.validate_response(response, checks=CHECKS)
 
 
-def asked(app: InProcess, case: Any) -> Response:
+def ask_operation(app: InProcess, case: Any) -> Response:
     """The answer to one request. Raises as `InProcess.ask` does, and as `check_answer`."""
     request = requests.Request(**case.as_transport_kwargs(base_url="http://localhost")).prepare()
     url = urlsplit(str(request.url))
@@ -90,10 +90,10 @@ def asked(app: InProcess, case: Any) -> Response:
 def chains(app: InProcess, counted: Callable[[], None]) -> Any:
     """A machine of states that goes from one operation to the next with what it got: ids, names of models."""
 
-    class Chain(described().as_state_machine()):  # type: ignore[misc]
+    class Chain(describe().as_state_machine()):  # type: ignore[misc]
         def call(self, case: Any, **_: Any) -> Response:
             counted()
-            return asked(app, case)
+            return ask_operation(app, case)
 
         def validate_response(self, response: Response, case: Any, *_: Any, **__: Any) -> None:
             validate(case, response)

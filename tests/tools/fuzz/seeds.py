@@ -1,4 +1,4 @@
-"""What is changed: requests and answers of the conformance cases, and of the recorded traffic where there is any."""
+"""The seeds: requests and answers of the conformance cases, and of the recorded traffic if there is any."""
 
 import json
 from collections.abc import Iterator

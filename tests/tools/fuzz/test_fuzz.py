@@ -22,28 +22,28 @@ SOME = settings(
 
 
 @pytest.fixture(scope="module")
-def asked():
+def apps():
     with checks.apps() as running:
         yield running
 
 
 @pytest.mark.parametrize("name", checks.DOCUMENTS)
-def test_any_document_gets_a_valid_answer_or_an_error(name, asked):
-    checks.check(name, asked, SOME)
+def test_any_document_gets_a_valid_answer_or_an_error(name, apps):
+    checks.check(name, apps, SOME)
 
 
 @pytest.mark.parametrize("name", [*tenth(checks.LABELS), checks.CHAINS])
-def test_an_operation_answers_as_it_is_described(name, asked):
-    checks.check(name, asked, settings(SOME, max_examples=5 if IS_LARGE else 2))
+def test_an_operation_answers_as_it_is_described(name, apps):
+    checks.check(name, apps, settings(SOME, max_examples=5 if IS_LARGE else 2))
 
 
 @pytest.mark.parametrize("kind", inputs.KINDS)
-def test_what_a_guided_fuzzer_starts_with_and_makes_of_it_passes(kind, asked):
+def test_what_a_guided_fuzzer_starts_with_and_makes_of_it_passes(kind, apps):
     some = Random(kind).sample(list(inputs.starting(kind)), 60 if IS_LARGE else 10)
-    made = [inputs.changed(data, Random(number)) for number, data in enumerate(some)]
+    made = [inputs.mutate(data, Random(number)) for number, data in enumerate(some)]
     assert any(made)
     for data in (*some, *filter(None, made)):
-        inputs.KINDS[kind](asked, data)
+        inputs.KINDS[kind](apps, data)
 
 
 async def teapot(scope, receive, send):

@@ -50,7 +50,7 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
         if _is_prose(mutation):
             continue
         function = names.get(id(mutation.contained_by_top_level_function), "")
-        mutant = _mutant(path, code, source.changed(mutation), function)
+        mutant = _mutant(path, code, source.apply(mutation), function)
         if mutant is not None and not _FOR_READERS.match(mutant.before):
             yield mutant
 
@@ -66,7 +66,7 @@ class _Source:
         self._parts = [module.code_for_node(statement) for statement in module.body]
         self._tops = {id(node): index for index, one in enumerate(module.body) for node in _within(one)}
 
-    def changed(self, mutation: Mutation) -> str:
+    def apply(self, mutation: Mutation) -> str:
         """The text with one mutation."""
         original, mutated = mutation.original_node, mutation.mutated_node
         place = self._places.get(original)
@@ -113,7 +113,7 @@ def _mutant(path: Path, code: str, changed: str, function: str) -> Mutant | None
 
 
 def _common(old: list[str], new: list[str]) -> int:
-    """How many lines are the same from the start."""
+    """Return the number of equal lines at the start."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
 
 

@@ -30,7 +30,7 @@ class Group(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     change: str = ".*"
 
     def holds(self, mutant: Mutant) -> bool:
-        """Whether the reason is about this mutant."""
+        """Return whether the reason is about this mutant."""
         return (
             self.file in ("*", mutant.file)
             and (not self.function or mutant.function in self.function)
@@ -61,7 +61,7 @@ def stale(known: Iterable[Group], mutants: Iterable[Mutant]) -> list[str]:
 
 
 def faults(alive: Iterable[Mutant], known: Iterable[Group], whole: bool) -> list[str]:
-    """What has no argument, groups that hold too many; after a run over all mutants also groups that hold none."""
+    """Return survivors without a reason, and groups that hold too many; after a full run also groups that hold none."""
     known = list(known)
     held: Counter[Group] = Counter()
     found: list[str] = []

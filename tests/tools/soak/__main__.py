@@ -125,7 +125,7 @@ def report(soak: Soak, before: Sample, after: Sample, cpu: float, seconds: float
 
 
 def processor_seconds(pid: int) -> float:
-    """What a process has used so far (proc(5))."""
+    """The resources that a process has used so far (proc(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""What the clients of a soak do, and how each tells a right answer from a wrong one, by its content."""
+"""The kinds of clients in a soak; each tells a right answer from a wrong one by its content."""
 
 import json
 import secrets
@@ -50,7 +50,7 @@ class Clients:
         return " ".join([secrets.token_hex(6), *self._random.choices(WORDS, k=words)])
 
     def _asking(self, words: int, fault: str = "", **fields: Any) -> tuple[str, dict[str, Any]]:
-        """What must be said, and the request for it."""
+        """The words of the expected answer, and the request for them."""
         said = self._sentence(words)
         model = f"{MODEL}+fault-{fault}" if fault else MODEL
         return said, {"model": model, "messages": [{"role": "user", "content": f'Say "{said}"'}], **fields}
@@ -73,7 +73,7 @@ class Clients:
                         yield None if frame == b"data: [DONE]" else json.loads(frame[6:])
             expect(not buffer, "half a frame at the end", buffer)
 
-    async def _streamed(self, body: dict[str, Any]) -> tuple[str, str | None, dict[str, Any] | None, bool]:
+    async def _ask_stream(self, body: dict[str, Any]) -> tuple[str, str | None, dict[str, Any] | None, bool]:
         """The text, the finish reason, the error, and whether the stream ended as it should."""
         text, finish, error, ended = "", None, None, False
         async for chunk in self._events(body):
@@ -99,13 +99,13 @@ class Clients:
     async def stream(self, fault: str = "") -> None:
         """A stream, whole in spite of how it was cut into pieces."""
         said, body = self._asking(self._random.choice((3, 30, 100)), fault)
-        expect(await self._streamed(body) == (said, "stop", None, True), said, fault)
+        expect(await self._ask_stream(body) == (said, "stop", None, True), said, fault)
 
     async def harmless(self) -> None:
         """A stream in odd pieces."""
         await self.stream(self._random.choice(HARMLESS))
 
-    async def refused(self) -> None:
+    async def ask_refused(self) -> None:
         """An error before anything was said: an HTTP status, and OpenAI's error."""
         fault = self._random.choice(REFUSED)
         _, body = self._asking(3, fault)
@@ -114,16 +114,16 @@ class Clients:
             expect(status >= 400, fault, status, answer)
             error = answer["error"]
         else:
-            text, finish, error, ended = await self._streamed(body)
+            text, finish, error, ended = await self._ask_stream(body)
             expect((text, finish, ended) == ("", None, False), fault, text, finish, ended)
         expect(error is not None and set(error) == {"message", "type", "param", "code"}, fault, error)
         expect(error["code"] != "internal_error", fault, error)
 
-    async def broken(self) -> None:
+    async def ask_broken(self) -> None:
         """A stream that breaks off: what came is right, and it does not look finished."""
         fault = self._random.choice(BROKEN)
         said, body = self._asking(30, fault)
-        text, finish, error, ended = await self._streamed(body)
+        text, finish, error, ended = await self._ask_stream(body)
         expect(said.startswith(text), fault, said, text)
         expect(error is not None and finish is None and not ended, fault, error, finish, ended)
 
@@ -137,7 +137,7 @@ class Clients:
                 if left < 0:
                     break
 
-    async def malformed(self) -> None:
+    async def ask_malformed(self) -> None:
         """Requests that are wrong."""
         bodies: list[Any] = [{}, [], {"model": MODEL}, {"model": MODEL, "messages": [{"role": "nobody"}]}, "x" * 10_000]
         status, answer = await self._whole(self._random.choice(bodies))
@@ -166,7 +166,7 @@ class Clients:
             ("loop", 8, self.loop),
             ("harmless", 8, self.harmless),
             ("leaving", 10, self.leaving),
-            ("broken", 5, self.broken),
-            ("refused", 5, self.refused),
-            ("malformed", 4, self.malformed),
+            ("broken", 5, self.ask_broken),
+            ("refused", 5, self.ask_refused),
+            ("malformed", 4, self.ask_malformed),
         ]

@@ -119,12 +119,12 @@ class TestLogprobs:
 class TestCitations:
     SOURCE = {"groundingChunks": [{"web": {"uri": "https://e.x", "title": "T"}}, {"image": {}}]}  # noqa: RUF012
 
-    def cited(self, *parts, **segment):
+    def cite(self, *parts, **segment):
         support = {"segment": segment, "groundingChunkIndices": [0, 1, 7]}
         return answer(*parts, groundingMetadata={**self.SOURCE, "groundingSupports": [support]})
 
     def test_bytes_of_a_part_are_characters_of_the_whole(self):
-        body = self.cited({"text": "čš "}, {"text": "žý hello"}, partIndex=1, startIndex=5, endIndex=10, text="hello")
+        body = self.cite({"text": "čš "}, {"text": "žý hello"}, partIndex=1, startIndex=5, endIndex=10, text="hello")
         annotation = both(body)["message"]["annotations"][0]
         assert annotation["url_citation"] == {"start_index": 6, "end_index": 11, "url": "https://e.x", "title": "T"}
 
@@ -140,7 +140,7 @@ class TestCitations:
         ],
     )
     def test_a_segment_is_found_by_its_place_or_its_text(self, segment, expected):
-        body = self.cited({"text": "čšžý hello"}, **segment)
+        body = self.cite({"text": "čšžý hello"}, **segment)
         found = [one["url_citation"] for one in both(body)["message"].get("annotations", [])]
         assert [(one["start_index"], one["end_index"]) for one in found] == ([expected] if expected else [])
         path = "candidates[0].groundingMetadata.groundingSupports[0]"

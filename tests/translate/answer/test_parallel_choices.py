@@ -106,7 +106,7 @@ FACTS = {
 
 @st.composite
 def answers(draw):
-    """What one call answers."""
+    """The answer to one call."""
     facts = draw(st.fixed_dictionaries({}, optional=FACTS))
     ratings = draw(st.sampled_from([{}, {"safetyRatings": [{"category": "x", "probability": "LOW"}]}, {"newOne": 1}]))
     bare = answer({"text": draw(st.sampled_from(["a", "b"]))}, **ratings)

@@ -54,7 +54,7 @@ def test_the_signature_of_a_text_in_many_pieces_is_stored_under_the_whole_text(l
 
 
 def test_a_stream_that_is_over_or_was_left_goes_at_once():
-    """Nothing of it refers to itself: else its request would wait for the garbage collector, 8 MB for each client."""
+    """A machine does not refer to itself: else 8 MB for each client would wait for the garbage collector."""
     for ends in (True, False):
         machine = ChatStream(context(), STAMP)
         machine.feed(*read(answer({"text": "hi"}, finish="STOP" if ends else None)))

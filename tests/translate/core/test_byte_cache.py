@@ -1,4 +1,4 @@
-"""What is kept for requests to come is bounded in bytes."""
+"""The cache of values for later requests is bounded in bytes."""
 
 from adapter.translate.core.byte_cache import ByteCache
 

@@ -1,4 +1,4 @@
-"""How severe a loss a request may suffer."""
+"""The levels of strictness: how severe a loss a request may suffer."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""How fragments add up, where no request can show it."""
+"""The sum of fragments, in situations that no request can show."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""How long sounds are by their headers, as FFmpeg and others write them; no file makes reading fail or run on."""
+"""The length of sounds by their headers, as FFmpeg and others write them; no file makes reading fail or hang."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ ENCODED = {
 }
 
 
-def encoded(kind):
+def encode(kind):
     """A file of three seconds."""
     container, codec, options = ENCODED[kind]
     file = io.BytesIO()
@@ -46,7 +46,7 @@ def duration_of(data):
 
 @pytest.mark.parametrize("kind", ENCODED)
 def test_a_file_tells_its_length(kind):
-    data = encoded(kind)
+    data = encode(kind)
     assert duration_of(data) == pytest.approx(SECONDS, abs=0.15)
     url = f"data:audio/x;base64,{base64.b64encode(data).decode()}"
     assert read_duration_of_url(url) == pytest.approx(duration_of(data), abs=0.01)
@@ -55,7 +55,7 @@ def test_a_file_tells_its_length(kind):
 def test_titles_and_pictures_before_an_mp3_are_no_sound():
     size = 200_000
     tag = b"ID3\x04\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(size)
-    assert duration_of(tag + encoded("mp3")) == pytest.approx(SECONDS, abs=0.15)
+    assert duration_of(tag + encode("mp3")) == pytest.approx(SECONDS, abs=0.15)
 
 
 @given(st.integers(1, 2), st.integers(1, 3), st.sampled_from([8_000, 24_000]), st.integers(0, 5_000))
@@ -177,7 +177,7 @@ def test_no_broken_file_makes_reading_fail(kind, at, noise, end):
     assert duration_of(broken) >= 0
 
 
-FILES = {kind: encoded(kind) for kind in ENCODED}
+FILES = {kind: encode(kind) for kind in ENCODED}
 
 
 @given(st.binary(max_size=50), st.integers(0, 60), st.integers(0, 60))

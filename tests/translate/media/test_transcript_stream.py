@@ -29,7 +29,7 @@ def answer(speech, finish=None):
     return decode(encode({"candidates": [candidate]}), GenerateContentResponse)[0]
 
 
-def told(machine, speeches):
+def feed(machine, speeches):
     events = [event for speech in speeches for event in machine.feed(answer(speech))]
     machine.feed(answer({"text": ""}, "STOP"))
     return events + machine.close()
@@ -40,7 +40,7 @@ def test_deltas_joined_are_the_text_of_the_last_event_and_of_a_whole_answer(text
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     pieces = [text[start:end] for start, end in pairwise(places)]
     plan = plan_of("json")
-    events = told(TranscriptStream(plan), [{"text": piece} for piece in pieces])
+    events = feed(TranscriptStream(plan), [{"text": piece} for piece in pieces])
     whole, _ = from_gemini([answer({"text": text}, "STOP")], plan)
     assert "".join(event.delta for event in events[:-1]) == events[-1].text == whole.text
 
@@ -56,7 +56,7 @@ def test_segments_are_those_of_a_whole_answer(pieces):
         for start in range(0, 10, pieces)
     ]
     plan = plan_of("diarized_json")
-    events = told(TranscriptStream(plan), speeches)
+    events = feed(TranscriptStream(plan), speeches)
     transcript, _ = from_gemini([answer({"text": " ".join(f"w{n}." for n in range(10)), "words": words}, "STOP")], plan)
     whole = decode(answer_of(transcript, plan)[0], DiarizedTranscription)[0]
     assert events[:-1] == whole.segments

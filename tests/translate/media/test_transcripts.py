@@ -21,7 +21,7 @@ WORDS = st.lists(
 )
 
 
-def said(drawn):
+def words_of(drawn):
     """A text and its words, each behind the one before."""
     text, words, at = "", [], 0.0
     for word, space, pause, length, speaker in drawn:
@@ -41,22 +41,22 @@ def spans_of(text, words):
 def test_words_in_pieces_give_the_same_spans_as_all_at_once(drawn, size):
     builder, spans = SpanBuilder(), []
     for start in range(0, len(drawn), size):
-        text, _ = said(drawn[start : start + size])
-        words = said(drawn)[1][start : start + size]
+        text, _ = words_of(drawn[start : start + size])
+        words = words_of(drawn)[1][start : start + size]
         spans += builder.feed(text, words)
-    assert spans + builder.close() == spans_of(*said(drawn))
+    assert spans + builder.close() == spans_of(*words_of(drawn))
 
 
 @given(WORDS)
 def test_no_letter_is_lost_or_told_twice(drawn):
-    text, words = said(drawn)
+    text, words = words_of(drawn)
     spans = spans_of(text, words)
     assert "".join("".join(span.text for span in spans).split()) == "".join(text.split())
 
 
 @given(WORDS)
 def test_segments_follow_each_other_and_are_short(drawn):
-    text, words = said(drawn)
+    text, words = words_of(drawn)
     spans = spans_of(text, words)
     assert all(one.start <= one.end for one in spans)
     assert all(one.end <= other.start + 1e-9 for one, other in pairwise(spans))

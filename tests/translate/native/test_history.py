@@ -40,7 +40,7 @@ def body_of(*contents: Object, **more: Any) -> bytes:
     return json.dumps({"contents": contents, **more}).encode()
 
 
-def answered(*parts: Object) -> list[Any]:
+def answer_of(*parts: Object) -> list[Any]:
     response, _ = decode(
         json.dumps({"candidates": [{"content": model(*parts), "finishReason": "STOP"}]}).encode(),
         GenerateContentResponse,
@@ -48,11 +48,11 @@ def answered(*parts: Object) -> list[Any]:
     return list(AnswerParts().take(response))
 
 
-def stored(body: bytes, *parts: Object) -> dict[str, Signature]:
-    return {one.key: one.signature for one in NativeHistory(body).issue(answered(*parts), "studio")}
+def store_answer(body: bytes, *parts: Object) -> dict[str, Signature]:
+    return {one.key: one.signature for one in NativeHistory(body).issue(answer_of(*parts), "studio")}
 
 
-def pasted(body: bytes, found: dict[str, Signature]) -> list[str | None]:
+def paste_signatures(body: bytes, found: dict[str, Signature]) -> list[str | None]:
     """The signatures of all calls of the request, once what was found is in place."""
     calls = unsigned_calls(body)
     history = NativeHistory(body)
@@ -72,9 +72,9 @@ ASKED = [user({"text": "go"}, PNG)]
 
 @pytest.mark.parametrize("text", [[], [{"text": " so "}]], ids=["without the text", "with it"])
 def test_a_call_without_an_id_gets_the_signature_of_its_place(text):
-    found = stored(body_of(*ASKED), {"text": "so"}, call(1, thoughtSignature="QQ=="), call(2))
+    found = store_answer(body_of(*ASKED), {"text": "so"}, call(1, thoughtSignature="QQ=="), call(2))
     again = body_of(*ASKED, model(*text, call(1), call(2)), user(result({"output": "x"})))
-    assert pasted(again, found) == ["QQ==", None]
+    assert paste_signatures(again, found) == ["QQ==", None]
 
 
 def test_records_are_stored_by_words_alone_with_the_answers_text_and_without_it():
@@ -104,17 +104,17 @@ def test_a_call_without_a_name_has_an_empty_one():
     ids=["another question", "another image", "another call", "another text", "a longer history"],
 )
 def test_what_was_said_otherwise_has_no_signature(again):
-    found = stored(body_of(*ASKED), call(1, thoughtSignature="QQ=="))
-    assert pasted(body_of(*again), found) == [None]
+    found = store_answer(body_of(*ASKED), call(1, thoughtSignature="QQ=="))
+    assert paste_signatures(body_of(*again), found) == [None]
 
 
 def test_two_equal_calls_of_one_answer_get_each_its_own_and_an_ambiguous_place_none():
-    found = stored(body_of(*ASKED), call(1, thoughtSignature="QQ=="), call(1, thoughtSignature="Qg=="))
+    found = store_answer(body_of(*ASKED), call(1, thoughtSignature="QQ=="), call(1, thoughtSignature="Qg=="))
     again = body_of(*ASKED, model(call(1), call(1), call(1)))
-    assert pasted(again, found) == [None, None, None], "three calls are another answer"
+    assert paste_signatures(again, found) == [None, None, None], "three calls are another answer"
     again = body_of(*ASKED, model(call(1), call(1)))
-    assert pasted(again, found) == ["QQ==", "Qg=="]
-    assert pasted(again, dict.fromkeys(found, AMBIGUOUS)) == [None, None]
+    assert paste_signatures(again, found) == ["QQ==", "Qg=="]
+    assert paste_signatures(again, dict.fromkeys(found, AMBIGUOUS)) == [None, None]
 
 
 def test_a_chat_that_goes_on_natively_has_the_same_places():
@@ -172,7 +172,11 @@ def test_a_result_is_the_same_however_its_json_is_spelled():
     first, second = (
         body_of(*ASKED, model(call(1)), user(result(one))) for one in ({"a": 1, "b": 2.0}, {"b": 2, "a": 1})
     )
-    assert stored(first, call(2, thoughtSignature="c2ln")) == stored(second, call(2, thoughtSignature="c2ln")) != {}
+    assert (
+        store_answer(first, call(2, thoughtSignature="c2ln"))
+        == store_answer(second, call(2, thoughtSignature="c2ln"))
+        != {}
+    )
 
 
 def test_the_parts_of_a_stream_are_whole_at_its_end_if_a_call_was_signed():
@@ -198,8 +202,8 @@ def test_whatever_was_said_before_a_call_is_found_again_and_a_change_of_it_is_no
     contents = list(ASKED)
     for number, (medium, value) in enumerate(steps):
         contents += [model(call(number)), user(result(value), medium)]
-    found = stored(body_of(*contents), call(9, thoughtSignature="QQ=="))
+    found = store_answer(body_of(*contents), call(9, thoughtSignature="QQ=="))
     again = [*contents, model(call(9)), user(result({}))]
     if change:
         again[0] = user({"text": "went"}, PNG)
-    assert pasted(body_of(*again), found)[-1] == (None if change else "QQ==")
+    assert paste_signatures(body_of(*again), found)[-1] == (None if change else "QQ==")

@@ -43,11 +43,11 @@ def model(*parts):
 
 
 def record(value, origin="studio", arguments='{"a":"functionCall"}'):
-    """What is kept of a call."""
+    """The record of a call."""
     return Signature(value=value, origin=origin, digest=call_digest("f", arguments))
 
 
-def pasted(body, **kept):
+def paste_signatures(body, **kept):
     found = {call_key(one): record(value) for one, value in kept.items()}
     calls = unsigned_calls(body)
     return with_signatures(body, calls, find_by_ids(calls, found), {}, "studio")
@@ -62,7 +62,7 @@ def test_a_call_of_this_turn_gets_its_signature_and_nothing_else_changes(indent,
         text = text.replace('"functionCall":', '"function_call":').replace(
             '"functionResponse":', '"function_response":'
         )
-    body, notes = pasted(text.encode(), a="c2ln")
+    body, notes = paste_signatures(text.encode(), a="c2ln")
     assert [(note.path, note.signature) for note in notes] == [("contents[1].parts[1]", "id")]
     assert body.replace(b'"thoughtSignature":"c2ln",', b"", 1) == text.encode()
     part = json.loads(body)["contents"][1]["parts"][1]
@@ -85,19 +85,19 @@ def test_a_call_of_this_turn_gets_its_signature_and_nothing_else_changes(indent,
 )
 def test_what_needs_no_signature_or_has_one_passes_as_it_is(contents):
     body = json.dumps({"contents": contents}).encode()
-    assert pasted(body, a="c2ln") == (body, [])
+    assert paste_signatures(body, a="c2ln") == (body, [])
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b'{"contents": "functionCall', b'["functionCall"]', b'{"\\u0063": "functionCall"}']
 )
 def test_what_is_no_request_passes_as_it_is(body):
-    assert pasted(body, a="c2ln") == (body, [])
+    assert paste_signatures(body, a="c2ln") == (body, [])
 
 
 @pytest.mark.parametrize("name", ["functionCall", "function_call"])
 def test_a_call_is_seen_beside_an_image_of_any_size(name):
-    """Where quotes are few, names are looked for between them."""
+    """Bodies with few quotes, where the search for names goes from quote to quote."""
     for size, texts in itertools.product((0, 100, 100_000), (1, 300)):
         image = {"inlineData": {"mimeType": "image/png", "data": "QUJD" * size}}
         contents = [
@@ -148,7 +148,7 @@ def test_exactly_the_kept_calls_of_the_last_turn_are_signed(earlier, steps, junk
     start = len(contents) + 1
     contents += [HI, *(one for ids in steps for one in (model(*map(call, ids)), result(ids[0])))]
     request = {"functionCall": junk, "contents": contents, "tools": junk}
-    body, notes = pasted(json.dumps(request, indent=indent).encode(), a="QQ==", c="Qw==")
+    body, notes = paste_signatures(json.dumps(request, indent=indent).encode(), a="QQ==", c="Qw==")
     kept = {"a": "QQ==", "c": "Qw=="}
     for content in contents[start:]:
         for part in content["parts"]:
@@ -165,7 +165,7 @@ def test_a_request_whose_calls_stand_elsewhere_or_whose_contents_have_no_parts_p
         {"contents": [HI, {"role": "model"}, {"role": "user"}], "tools": [call("a")]},
     ):
         body = json.dumps(request).encode()
-        assert pasted(body, a="c2ln") == (body, [])
+        assert paste_signatures(body, a="c2ln") == (body, [])
 
 
 @pytest.mark.parametrize(

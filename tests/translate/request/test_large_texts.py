@@ -17,7 +17,7 @@ NAME = "gemini-3.5-flash"
 ROW = settings.find_served_model(NAME, settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)))[1]
 
 
-def translated(result, limit):
+def translate(result, limit):
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     messages = [
         {"role": "user", "content": "hi"},
@@ -33,7 +33,7 @@ def translated(result, limit):
 
 @pytest.mark.parametrize("text", ['{"a":[1,2,3],"b":"x,y,z"}', "[[],[],[]]"])
 def test_a_result_with_more_values_than_are_read_is_sent_as_the_text_it_is(text):
-    response, notes = translated(text, 5)
+    response, notes = translate(text, 5)
     assert response == {"output": text}
     assert [note.reason for note in notes] == [
         "the result has more than 5 JSON values (the setting max_json_values): it is sent as text"
@@ -42,7 +42,7 @@ def test_a_result_with_more_values_than_are_read_is_sent_as_the_text_it_is(text)
 
 def test_commas_inside_strings_are_no_values():
     text = json.dumps({"code": "f(a, b, c, d, e)" * 10})
-    assert translated(text, 5) == (json.loads(text), [])
+    assert translate(text, 5) == (json.loads(text), [])
 
 
 @pytest.mark.parametrize(("field", "tools"), [

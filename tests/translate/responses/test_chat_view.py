@@ -88,13 +88,13 @@ def test_a_summary_comes_back_as_it_was_sealed():
     assert summary(seal([])) is None
 
 
-def listed(request: ResponsesRequest, owner: str = "") -> list[Object]:
+def list_items(request: ResponsesRequest, owner: str = "") -> list[Object]:
     """The input's items as they are listed."""
     return [json.loads(encode(item)) for item in responses.input_items(request, owner)]
 
 
 def test_a_string_is_stored_as_a_message_with_an_id_and_parts():
-    [item] = listed(make_request(input="hi")[0], "seed")
+    [item] = list_items(make_request(input="hi")[0], "seed")
     assert item == {
         "type": "message",
         "id": "msg_seed0000",
@@ -106,7 +106,7 @@ def test_a_string_is_stored_as_a_message_with_an_id_and_parts():
 
 def test_items_are_stored_with_types_and_ids():
     given = [HI, {"role": "assistant", "content": "a"}, CALL, {"id": "rs_1"}, {"type": "compaction_trigger"}]
-    items = listed(make_request(input=given)[0], "seed")
+    items = list_items(make_request(input=given)[0], "seed")
     assert [item["type"] for item in items] == [
         "message", "message", "function_call", "item_reference", "compaction_trigger",
     ]  # fmt: skip
@@ -119,13 +119,13 @@ def test_items_are_stored_with_types_and_ids():
 
 def test_items_of_other_requests_have_other_ids():
     request, _ = make_request()
-    assert listed(request, "a")[0]["id"] != listed(request, "b")[0]["id"]
+    assert list_items(request, "a")[0]["id"] != list_items(request, "b")[0]["id"]
     assert responses.input_items(request, "a") == responses.input_items(request, "a")
 
 
 def test_a_part_without_a_type_is_stored_as_text():
     given = [{"role": "user", "content": [{"text": "a"}]}]
-    [item] = listed(make_request(input=given)[0])
+    [item] = list_items(make_request(input=given)[0])
     assert item["content"] == [{"text": "a", "type": "input_text"}]
 
 
@@ -161,7 +161,7 @@ def test_a_conversation_is_told_in_the_response():
         assert response["conversation"] == {"id": "conv_1"}
 
 
-def replayed(answer: Object, *more: Object, **fields: object) -> tuple[Object, dict[str, str]]:
+def replay(answer: Object, *more: Object, **fields: object) -> tuple[Object, dict[str, str]]:
     """Gemini's request when the client sends a response back, where nothing is stored."""
     response, _, _ = translate_answer(answer, make_view(store=False, **fields))
     return gemini(make_view(input=[HI, *response["output"], *more], store=False, **fields))
@@ -180,7 +180,7 @@ def test_a_signature_travels_without_a_store():
 
 
 def test_a_signature_of_a_text_travels_without_a_store():
-    body, _ = replayed(make_answer({"text": "hello"}, {"text": "", "thoughtSignature": "U0lH"}), HI)
+    body, _ = replay(make_answer({"text": "hello"}, {"text": "", "thoughtSignature": "U0lH"}), HI)
     assert body["contents"][1]["parts"] == [{"text": "hello", "thoughtSignature": "U0lH"}]
 
 
@@ -191,7 +191,7 @@ def test_parts_that_openai_has_no_place_for_travel_without_a_store():
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}},
         {"text": "two"},
     ]
-    body, _ = replayed(make_answer(*parts), HI, tools=[{"type": "code_interpreter"}])
+    body, _ = replay(make_answer(*parts), HI, tools=[{"type": "code_interpreter"}])
     assert body["contents"][1]["parts"] == parts
 
 

@@ -45,11 +45,11 @@ def first_only(events: list[Object]) -> list[Object]:
 
 def comparable(response: Object) -> Object:
     """A response with its carriers opened: where the parts of one text begin is not told by a stream."""
-    items = [{**item, "encrypted_content": opened(item.get("encrypted_content"))} for item in response["output"]]
+    items = [{**item, "encrypted_content": open_stream(item.get("encrypted_content"))} for item in response["output"]]
     return {**response, "output": items}
 
 
-def opened(content: str | None) -> Any:
+def open_stream(content: str | None) -> Any:
     records = unseal(content or "") or {}
     return {
         key: (record.value, record.id, merge_texts(json.loads(bytes(record.parts))) if present(record.parts) else None)
@@ -92,7 +92,7 @@ def text_of(response: Object, kind: str, member: str) -> str:
     return "".join(part[member] for part in parts if part["type"] == kind)
 
 
-def failed(machine: responses.ResponseStream, **error: Any) -> list[Object]:
+def fail(machine: responses.ResponseStream, **error: Any) -> list[Object]:
     body = ErrorBody(error=Error(**{"message": "no", "type": "server_error", "param": None, "code": None, **error}))
     return [json.loads(encode(event)) for event in machine.fail(body)]
 
@@ -115,7 +115,7 @@ def machine_of(**fields: Any) -> responses.ResponseStream:
     ],
 )
 def test_a_failure_has_a_code_that_clients_act_on(error, code):
-    told = failed(machine_of(), **error)
+    told = fail(machine_of(), **error)
     assert [event["type"] for event in told] == ["response.created", "response.in_progress", "error", "response.failed"]
     assert told[-1]["response"]["error"]["code"] == told[-2]["error"]["code"] == code
     assert told[-1]["response"]["status"] == "failed"
@@ -125,13 +125,13 @@ def test_a_failure_at_the_first_event_begins_with_created():
     machine = machine_of()
     with pytest.raises(AnswerError):
         machine.feed(*read(make_answer(finish="MALFORMED_FUNCTION_CALL")))
-    assert next(event["type"] for event in failed(machine)) == "response.created"
+    assert next(event["type"] for event in fail(machine)) == "response.created"
 
 
 def test_a_failure_ends_what_is_open():
     machine = machine_of()
     told = [json.loads(encode(event)) for event in machine.feed(*read(make_answer({"text": "so"}, finish="")))]
-    told += failed(machine)
+    told += fail(machine)
     check_events(told)
     assert join_events(told)["output"][0]["status"] == "incomplete"
 

@@ -25,13 +25,13 @@ def call(name: str, signature: str = "", **args: Any) -> Object:
     return {"functionCall": {"name": name, "args": args}, **signed}
 
 
-def told(*parts: Object) -> tuple[Object, dict[str, Signature]]:
+def issue(*parts: Object) -> tuple[Object, dict[str, Signature]]:
     """An answer as the client has it, and the records that were stored."""
     completion, _, issued = translate_answer(answer(*parts), context(options=HERE))
     return completion["choices"][0]["message"], {one.key: one.signature for one in issued}
 
 
-def sent(
+def send(
     message: Object, records: dict[str, Signature], *, upstream: str = "studio", **fields: Any
 ) -> tuple[list[Object], list[Note]]:
     """The parts that Gemini gets for a message of the history, and the notes."""
@@ -53,7 +53,7 @@ def signatures(parts: list[Object]) -> list[str | None]:
 
 def parallel(*places: int) -> tuple[Object, dict[str, Signature]]:
     """Three calls in the order in which Gemini made them, and a record of each that has this place."""
-    message, _ = told(call("f", "c2ln", a=1), call("f", a=2), call("g"))
+    message, _ = issue(call("f", "c2ln", a=1), call("f", a=2), call("g"))
     records = {}
     for one, place in zip(message["tool_calls"], places, strict=True):
         digest = call_digest(one["function"]["name"], one["function"]["arguments"])
@@ -65,7 +65,7 @@ def parallel(*places: int) -> tuple[Object, dict[str, Signature]]:
 def test_parallel_calls_go_back_in_the_order_in_which_they_were_made_however_the_client_orders_them() -> None:
     message, records = parallel(0, 1, 2)
     message["tool_calls"].reverse()
-    parts, _ = sent(message, records)
+    parts, _ = send(message, records)
     assert [part["functionCall"]["args"] for part in parts] == [{"a": 1}, {"a": 2}, {}]
     assert signatures(parts) == ["c2ln", None, None]
 
@@ -74,7 +74,7 @@ def test_a_call_of_which_nothing_is_known_takes_the_place_that_is_left() -> None
     message, records = parallel(0, 1, 2)
     del records[call_key(message["tool_calls"][1]["id"])]
     message["tool_calls"].reverse()
-    parts, _ = sent(message, records)
+    parts, _ = send(message, records)
     assert [part["functionCall"]["args"] for part in parts] == [{"a": 1}, {"a": 2}, {}]
 
 
@@ -82,7 +82,7 @@ def test_a_call_of_which_nothing_is_known_takes_the_place_that_is_left() -> None
 def test_calls_whose_places_contradict_each_other_stay_in_the_clients_order(places: tuple[int, int, int]) -> None:
     message, records = parallel(*places)
     message["tool_calls"].reverse()
-    parts, _ = sent(message, records)
+    parts, _ = send(message, records)
     assert [part["functionCall"]["name"] for part in parts] == ["g", "f", "f"]
 
 
@@ -94,8 +94,8 @@ RAN = (
 
 
 def test_code_that_gemini_ran_goes_back_signed_from_the_clients_own_carrier() -> None:
-    message, _ = told(*RAN)
-    parts, _ = sent(message, {})
+    message, _ = issue(*RAN)
+    parts, _ = send(message, {})
     assert signatures(parts) == ["Y29kZQ==", None, "dGV4dA=="]
 
 
@@ -109,8 +109,8 @@ def test_thoughts_among_the_clients_own_parts_go_back_with_the_code_beside_a_cal
 
 
 def test_what_another_upstream_signed_goes_back_without_its_signatures() -> None:
-    message, records = told(*RAN, call("f", "c2ln"))
-    parts, notes = sent(message, records, upstream="relay")
+    message, records = issue(*RAN, call("f", "c2ln"))
+    parts, notes = send(message, records, upstream="relay")
     assert parts[0]["executableCode"]["code"] == "print(1)"
     assert "Y29kZQ==" not in signatures(parts)
     assert "dGV4dA==" not in signatures(parts)
@@ -119,41 +119,41 @@ def test_what_another_upstream_signed_goes_back_without_its_signatures() -> None
 
 def test_code_of_the_clients_history_that_is_not_what_was_run_is_not_replaced_by_what_was() -> None:
     """The history is the client's: an edited one wins over the store."""
-    message, records = told(*RAN)
+    message, records = issue(*RAN)
     edited = copy.deepcopy(message)
     google = edited["extra_content"]["google"]
     google["parts"][0]["executableCode"]["code"] = "print(2)"
     for part in google["parts"]:
         part.pop("thoughtSignature", None)
-    parts, _ = sent(edited, records)
+    parts, _ = send(edited, records)
     assert [part["executableCode"]["code"] for part in parts if "executableCode" in part] == ["print(2)"]
 
 
 def test_an_answer_with_another_call_than_it_had_is_the_clients_history() -> None:
-    message, records = told(*RAN, call("f", "c2ln", a=1))
+    message, records = issue(*RAN, call("f", "c2ln", a=1))
     message["tool_calls"][0]["function"]["name"] = "g"
-    parts, notes = sent(message, records)
+    parts, notes = send(message, records)
     assert [part["functionCall"]["name"] for part in parts if "functionCall" in part] == ["g"]
     assert "code-run-not-replayed" in codes(notes)
 
 
 def test_equal_calls_of_an_answer_with_code_are_each_taken_once() -> None:
-    message, records = told(*RAN, call("f", "c2ln"), call("f"))
-    parts, _ = sent(message, records)
+    message, records = issue(*RAN, call("f", "c2ln"), call("f"))
+    parts, _ = send(message, records)
     assert [part["functionCall"]["name"] for part in parts if "functionCall" in part] == ["f", "f"]
     message["tool_calls"].pop()
-    assert "code-run-not-replayed" in codes(sent(message, records)[1])
+    assert "code-run-not-replayed" in codes(send(message, records)[1])
 
 
 def test_a_record_of_version_0_1_counts_only_where_the_calls_words_prove_it() -> None:
-    message, _ = told(call("f", a=1))
+    message, _ = issue(call("f", a=1))
     one = message["tool_calls"][0]
     old = Signature(value="b2xk", origin="studio")
-    unproven, notes = sent(message, {call_key(one["id"]): old})
+    unproven, notes = send(message, {call_key(one["id"]): old})
     assert signatures(unproven) != ["b2xk"]
     assert "signature-unproven" in codes(notes)
     by_words = legacy_call_key("f", one["function"]["arguments"], "", "hi")
-    proven, _ = sent(message, {call_key(one["id"]): old, by_words: old})
+    proven, _ = send(message, {call_key(one["id"]): old, by_words: old})
     assert signatures(proven) == ["b2xk"]
 
 
@@ -164,15 +164,15 @@ def test_the_words_of_a_call_whose_arguments_are_not_read_prove_it_too(arguments
 
 
 def test_a_call_that_gemini_told_without_arguments_is_found_by_its_name_and_taken_once() -> None:
-    message, records = told(*RAN, {"functionCall": {"name": "f"}}, call("f"))
-    parts, notes = sent(message, records)
+    message, records = issue(*RAN, {"functionCall": {"name": "f"}}, call("f"))
+    parts, notes = send(message, records)
     assert [part["functionCall"]["name"] for part in parts if "functionCall" in part] == ["f", "f"]
     assert "executableCode" in parts[0]
     assert "code-run-not-replayed" not in codes(notes)
 
 
 def test_the_sources_of_a_history_name_each_call_and_where_its_record_was_found() -> None:
-    message, records = told(call("f", "c2ln", a=1), call("g"))
+    message, records = issue(call("f", "c2ln", a=1), call("g"))
     results = [{"role": "tool", "tool_call_id": one["id"], "content": "r"} for one in message["tool_calls"]]
     request = context(messages=[{"role": "user", "content": "hi"}, message, *results]).request
     first, second = look_up(request, records).sources()
@@ -208,11 +208,11 @@ def test_the_note_on_a_signature_names_its_source() -> None:
 
 @pytest.mark.parametrize("options", [[], {"google": []}, {"google": {"thoughtSignature": 1}}])
 def test_options_that_are_none_of_the_ai_sdks_carry_no_signature(options: Any) -> None:
-    message, _ = told(call("f", a=1))
+    message, _ = issue(call("f", a=1))
     message["tool_calls"][0]["provider_options"] = options
-    assert "c2ln" not in signatures(sent(message, {})[0])
+    assert "c2ln" not in signatures(send(message, {})[0])
     message["tool_calls"][0]["provider_options"] = {"google": {"thoughtSignature": "c2ln"}}
-    assert signatures(sent(message, {})[0]) == ["c2ln"]
+    assert signatures(send(message, {})[0]) == ["c2ln"]
 
 
 def test_half_a_character_is_told_at_its_place() -> None:
@@ -238,7 +238,7 @@ def unreadable(records: dict[str, Signature], message: Object) -> list[Note]:
 
 
 def test_a_store_that_could_not_be_read_is_noted_where_it_may_hold_something() -> None:
-    message, records = told(call("f", "U0lH", a=1))
+    message, records = issue(call("f", "U0lH", a=1))
     assert [note.path for note in unreadable({}, message)] == ["messages"]
     assert unreadable(records, message) == []
 
@@ -248,22 +248,22 @@ def test_a_call_of_a_custom_tool_is_known_by_its_input() -> None:
     custom = {"id": "call_1", "type": "custom", "custom": {"name": "run", "input": "ls"}}
     records = {call_key("call_1"): Signature(value="c2ln", origin="studio", digest=call_digest("run", "ls"))}
     tools = [{"type": "custom", "custom": {"name": "run"}}]
-    parts, _ = sent({"role": "assistant", "content": None, "tool_calls": [custom]}, records, tools=tools)
+    parts, _ = send({"role": "assistant", "content": None, "tool_calls": [custom]}, records, tools=tools)
     assert signatures(parts) == ["c2ln"]
     edited = {**custom, "custom": {"name": "run", "input": "rm"}}
-    parts, _ = sent({"role": "assistant", "content": None, "tool_calls": [edited]}, records, tools=tools)
+    parts, _ = send({"role": "assistant", "content": None, "tool_calls": [edited]}, records, tools=tools)
     assert signatures(parts) != ["c2ln"]
 
 
 def test_an_answer_with_its_own_signature_is_not_taken_for_another_one_with_the_same_words() -> None:
     """A trimmed history may say in one place what another turn said there."""
-    message, records = told(*RAN)
+    message, records = issue(*RAN)
     own = {"role": "assistant", "content": message["content"]}
-    assert "code-run-not-replayed" in codes(sent(own, records)[1])
+    assert "code-run-not-replayed" in codes(send(own, records)[1])
     own["extra_content"] = {"google": {"thought_signature": "b3du"}}
-    assert sent(own, records)[0] == [{"text": "so", "thoughtSignature": "b3du"}]
+    assert send(own, records)[0] == [{"text": "so", "thoughtSignature": "b3du"}]
     own["extra_content"] = {"google": {"thought_signature": "dGV4dA=="}}
-    assert "executableCode" in sent(own, records)[0][0]
+    assert "executableCode" in send(own, records)[0][0]
 
 
 SEARCHED: list[Object] = [
@@ -277,9 +277,9 @@ SEARCHED: list[Object] = [
 
 
 def test_parts_that_the_client_carries_prove_what_gemini_ran_only_if_they_have_it() -> None:
-    """What another conversation searched for stays there, also where the client keeps parts of its own."""
-    message, records = told(*SEARCHED)
+    """Records that another conversation looked up stay there, also where the client keeps parts of its own."""
+    message, records = issue(*SEARCHED)
     own = {"role": "assistant", "content": message["content"], "extra_content": {"google": {"parts": [{"text": "so"}]}}}
-    parts, notes = sent(own, records)
+    parts, notes = send(own, records)
     assert [part["text"] for part in parts] == ["so"]
     assert "code-run-not-replayed" in codes(notes)

@@ -24,23 +24,23 @@ NAME = "gemini-3.5-flash"
 ROW = settings.find_served_model(NAME, settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)))[1]
 
 
-def converted(description: str) -> Toolbox:
+def convert(description: str) -> Toolbox:
     function: dict[str, Any] = {"name": "look", "description": description, "parameters": {"title": "t" * 200}}
     tools = msgspec.Raw(encode([{"type": "function", "function": function}]))
     return toolbox(Context(request=ChatCompletionRequest(model=NAME, messages=[], tools=tools), capabilities=ROW))
 
 
 def test_equal_tools_are_converted_once():
-    assert converted("d" * 200) is converted("d" * 200)
+    assert convert("d" * 200) is convert("d" * 200)
 
 
 def test_tools_that_differ_in_their_middle_alone_are_not_taken_for_each_other():
-    first, second = converted("d" * 200 + "a" + "d" * 200), converted("d" * 200 + "b" + "d" * 200)
+    first, second = convert("d" * 200 + "a" + "d" * 200), convert("d" * 200 + "b" + "d" * 200)
     assert [box.declarations[0].description[200] for box in (first, second)] == ["a", "b"]
 
 
 def test_declarations_that_are_written_at_once_are_those_that_are_written_one_by_one():
-    box = converted("d" * 200)
+    box = convert("d" * 200)
     assert bytes(box.joined) == b",".join(map(encode, box.declarations))
 
 
@@ -78,7 +78,7 @@ REQUESTS = st.tuples(
 )
 
 
-def translated(model: str, tools: list[Any], fields: dict[str, Any], options: Options, is_old: bool) -> object:
+def translate(model: str, tools: list[Any], fields: dict[str, Any], options: Options, is_old: bool) -> object:
     """Gemini's request as JSON with its notes, or those of a refusal."""
     sent = {"functions": [one["function"] for one in tools if "function" in one]} if is_old else {"tools": tools}
     body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], **sent, **fields}
@@ -94,7 +94,7 @@ def translated(model: str, tools: list[Any], fields: dict[str, Any], options: Op
 @given(st.lists(st.lists(TOOLS, max_size=4), min_size=4, max_size=4), st.lists(REQUESTS, min_size=1, max_size=8))
 def test_what_equal_tools_became_is_what_they_become(lists, requests):
     def translate_all() -> list[object]:
-        return [translated(model, lists[number], *more) for model, number, *more in requests]
+        return [translate(model, lists[number], *more) for model, number, *more in requests]
 
     with mock.patch.object(module, "_CONVERTED", ByteCache(MAX_CACHES, 0)):
         alone = translate_all()

@@ -61,7 +61,7 @@ async def test_the_project_that_pays_is_named(tokens, credentials, monkeypatch):
 
 
 class MetadataServer(ThreadingHTTPServer):
-    """What a machine of Google Cloud's finds under its own address."""
+    """The metadata server of a machine in Google Cloud."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Metadata)
@@ -186,7 +186,7 @@ async def test_without_credentials_there_is_no_token(monkeypatch, tmp_path):
         await bearer(VertexAuth(Clock()))
 
 
-def refused(status=401):
+def refuse(status=401):
     return UpstreamError(status, Status(code=status, status="UNAUTHENTICATED"))
 
 
@@ -196,12 +196,12 @@ async def test_a_token_that_is_refused_is_replaced_once(tokens, credentials):
     auth = VertexAuth(clock)
     headers = await auth.headers(Caller(), "m")
     clock.now += NEW_TOKEN_S + 1
-    assert not auth.on_error(headers, "m", refused(403))
-    assert not auth.on_error({}, "m", refused())
-    assert auth.on_error(headers, "m", refused())
+    assert not auth.on_error(headers, "m", refuse(403))
+    assert not auth.on_error({}, "m", refuse())
+    assert auth.on_error(headers, "m", refuse())
     again = await auth.headers(Caller(), "m")
     assert again["authorization"] == "Bearer ya29.2"
-    assert not auth.on_error(again, "m", refused())
+    assert not auth.on_error(again, "m", refuse())
 
 
 @pytest.mark.parametrize(

@@ -58,20 +58,20 @@ def call(breaker, failure, model="m"):
     breaker.after_call(model, failure, probe=breaker.before_call(model))
 
 
-def opened(breaker, model="m"):
+def open_circuit(breaker, model="m"):
     for _ in range(LEAST_CALLS):
         call(breaker, True, model)
 
 
-def told(status):
+def error_of(status):
     return UpstreamError(status, Status(code=status))
 
 
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        *[(told(status), True) for status in (500, 502, 503, 504)],
-        *[(told(status), False) for status in (400, 401, 403, 404, 409, 429, 499, 501)],
+        *[(error_of(status), True) for status in (500, 502, 503, 504)],
+        *[(error_of(status), False) for status in (400, 401, 403, 404, 409, 429, 499, 501)],
         (UpstreamTimeout("connect"), True),
         (UpstreamTimeout("first byte"), True),
         (UpstreamTimeout("between bytes"), True),
@@ -116,12 +116,12 @@ def test_old_failures_are_forgotten(breaker, clock):
 
 
 def test_each_model_has_its_own_circuit(breaker):
-    opened(breaker)
+    open_circuit(breaker)
     assert breaker.before_call("other") is False
 
 
 def test_after_a_pause_one_call_may_try(breaker, clock):
-    opened(breaker)
+    open_circuit(breaker)
     clock.now += PAUSE
     assert breaker.before_call("m") is True
     with pytest.raises(CircuitOpen):
@@ -129,7 +129,7 @@ def test_after_a_pause_one_call_may_try(breaker, clock):
 
 
 def test_an_answer_to_the_probe_closes_and_forgets(breaker, clock):
-    opened(breaker)
+    open_circuit(breaker)
     clock.now += PAUSE
     call(breaker, False)
     call(breaker, True)
@@ -137,7 +137,7 @@ def test_an_answer_to_the_probe_closes_and_forgets(breaker, clock):
 
 
 def test_pauses_double_up_to_a_minute_and_begin_anew(breaker, clock):
-    opened(breaker)
+    open_circuit(breaker)
     for pause in (5, 10, 20, 40, 60, 60):
         clock.now += pause - 0.5
         with pytest.raises(CircuitOpen):
@@ -146,21 +146,21 @@ def test_pauses_double_up_to_a_minute_and_begin_anew(breaker, clock):
         call(breaker, True)
     clock.now += MAX_PAUSE
     call(breaker, False)
-    opened(breaker)
+    open_circuit(breaker)
     with pytest.raises(CircuitOpen) as caught:
         breaker.before_call("m")
     assert caught.value.retry_after == PAUSE
 
 
 def test_a_probe_that_was_called_off_makes_room_for_the_next(breaker, clock):
-    opened(breaker)
+    open_circuit(breaker)
     clock.now += PAUSE
     call(breaker, None)
     assert breaker.before_call("m") is True
 
 
 def test_a_probe_that_hangs_is_followed_by_another(breaker, clock):
-    opened(breaker)
+    open_circuit(breaker)
     clock.now += PAUSE
     assert breaker.before_call("m") is True
     clock.now += PAUSE
@@ -169,14 +169,14 @@ def test_a_probe_that_hangs_is_followed_by_another(breaker, clock):
 
 def test_calls_from_before_change_nothing_while_it_is_open(breaker, clock):
     early = breaker.before_call("m")
-    opened(breaker)
+    open_circuit(breaker)
     breaker.after_call("m", False, probe=early)
     with pytest.raises(CircuitOpen):
         breaker.before_call("m")
 
 
 def test_names_that_clients_make_up_do_not_pile_up(breaker):
-    opened(breaker, "known")
+    open_circuit(breaker, "known")
     for number in range(2 * MAX_CIRCUITS):
         call(breaker, True, f"m{number}")
     assert len(breaker._circuits) <= MAX_CIRCUITS
@@ -188,21 +188,21 @@ def test_names_that_clients_make_up_do_not_pile_up(breaker):
 
 def test_too_many_open_circuits_are_all_forgotten(breaker):
     for number in range(MAX_CIRCUITS + 1):
-        opened(breaker, f"m{number}")
+        open_circuit(breaker, f"m{number}")
     assert len(breaker._circuits) == 1
 
 
 def test_it_tells_how_many_circuits_are_open(clock):
     told = []
     breaker = CircuitBreaker("studio", PAUSE, clock, told.append)
-    opened(breaker, "a")
-    opened(breaker, "b")
+    open_circuit(breaker, "a")
+    open_circuit(breaker, "b")
     clock.now += PAUSE
     call(breaker, True, "a")
     call(breaker, False, "b")
     assert told == [1, 1, -1]
     for number in range(MAX_CIRCUITS):
-        opened(breaker, f"m{number}")
+        open_circuit(breaker, f"m{number}")
     assert sum(told) == sum(circuit.is_open for circuit in breaker._circuits.values()) == 1
 
 
@@ -256,7 +256,7 @@ def whole(text):
     return answer(b'{"candidates": [{"content": {"parts": [{"text": "%s"}]}}]}' % text.encode())
 
 
-def refused(status):
+def is_refused(status):
     return answer(b'{"error": {"code": %d, "message": "no"}}' % status, f"{status} X")
 
 
@@ -283,7 +283,7 @@ async def test_an_upstream_that_fails_is_left_alone_until_it_recovers(chaos, mon
     move = still_circuits(monkeypatch)
 
     async def failing(exchange):
-        await exchange.send(refused(503))
+        await exchange.send(is_refused(503))
 
     async def well(exchange):
         await exchange.send(whole("ok"))
@@ -319,7 +319,7 @@ async def test_a_dead_upstream_opens_the_circuit_and_is_not_asked_again_at_once(
 @pytest.mark.parametrize("status", [429, 400, 404])
 async def test_refusals_open_nothing(chaos, status):
     async def refuses(exchange):
-        await exchange.send(refused(status))
+        await exchange.send(is_refused(status))
 
     chaos.script = refuses
     async with upstream(chaos.url) as client:
@@ -328,7 +328,7 @@ async def test_refusals_open_nothing(chaos, status):
 
 async def test_it_can_be_turned_off(chaos):
     async def failing(exchange):
-        await exchange.send(refused(503))
+        await exchange.send(is_refused(503))
 
     chaos.script = failing
     async with upstream(chaos.url, circuit_pause=0.0) as client:

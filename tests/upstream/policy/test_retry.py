@@ -31,7 +31,7 @@ class FakeWorld:
         self.now += seconds
 
 
-def told(status, seconds=None, details=None):
+def error_of(status, seconds=None, details=None):
     return UpstreamError(status, Status(code=status, details=details), seconds)
 
 
@@ -80,11 +80,11 @@ async def run(*outcomes, world=None, deadline=1_000.0, **settings):
 AGAIN = {
     "refused connection": (REFUSED, []),
     "connect limit": (UpstreamTimeout("connect"), []),
-    "503": (told(503), [0.5]),
-    "429 without a delay": (told(429), [0.5]),
-    "409": (told(409), [0.5]),
-    "503 with a short delay": (told(503, 3.0), [3.0]),
-    "429 with the longest delay": (told(429, 8.0), [8.0]),
+    "503": (error_of(503), [0.5]),
+    "429 without a delay": (error_of(429), [0.5]),
+    "409": (error_of(409), [0.5]),
+    "503 with a short delay": (error_of(503, 3.0), [3.0]),
+    "429 with the longest delay": (error_of(429, 8.0), [8.0]),
 }
 
 
@@ -103,9 +103,11 @@ NEVER = {
     "first byte limit": UpstreamTimeout("first byte"),
     "total limit": UpstreamTimeout("total"),
     "bad answer": UpstreamProtocolError("no JSON"),
-    "429 with a long delay": told(429, 39.0),
-    "429 for the day": told(429, details=[ErrorDetail(violations=[QuotaViolation(quota_id="RequestsPerDayPerModel")])]),
-    **{str(status): told(status) for status in (400, 401, 403, 404, 413, 499, 500, 501, 502, 504)},
+    "429 with a long delay": error_of(429, 39.0),
+    "429 for the day": error_of(
+        429, details=[ErrorDetail(violations=[QuotaViolation(quota_id="RequestsPerDayPerModel")])]
+    ),
+    **{str(status): error_of(status) for status in (400, 401, 403, 404, 413, 499, 500, 501, 502, 504)},
 }
 
 
@@ -115,45 +117,45 @@ async def test_the_rest_is_not_sent_again(name):
 
 
 async def test_internal_errors_are_sent_again_on_request():
-    assert (await run(told(500), "done", retry_server_errors=True))[0] == "done"
-    error = told(504)
+    assert (await run(error_of(500), "done", retry_server_errors=True))[0] == "done"
+    error = error_of(504)
     assert (await run(error, "never", retry_server_errors=True))[0] is error
 
 
 async def test_without_retries_nothing_is_sent_again():
-    error = told(503)
+    error = error_of(503)
     assert await run(error, "never", retries=0) == (error, ["never"], [])
 
 
 async def test_waits_grow_up_to_a_limit_with_full_jitter():
-    errors = [told(503) for _ in range(7)]
+    errors = [error_of(503) for _ in range(7)]
     assert (await run(*errors, retries=6))[2] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
     assert (await run(*errors, retries=6, world=FakeWorld(chance=0.5)))[2] == [0.25, 0.5, 1.0, 2.0, 4.0, 4.0]
     assert (await run(*errors, retries=6, world=FakeWorld(chance=0.0)))[2] == []
 
 
 async def test_the_delay_that_was_told_is_a_lower_bound():
-    assert (await run(told(503), told(503, 0.7), "done", retries=2))[2] == [0.5, 1.0]
-    assert (await run(told(503, 0.7), "done"))[2] == [0.7]
+    assert (await run(error_of(503), error_of(503, 0.7), "done", retries=2))[2] == [0.5, 1.0]
+    assert (await run(error_of(503, 0.7), "done"))[2] == [0.7]
 
 
 async def test_there_is_no_try_without_time_for_it():
-    error = told(503, 4.0)
+    error = error_of(503, 4.0)
     assert (await run(error, "done", deadline=4.0 + MARGIN))[0] == "done"
     assert (await run(error, "never", deadline=3.9 + MARGIN))[0] is error
 
 
 async def test_other_keys_are_tried_at_once_and_beside_the_retries():
-    errors = [told(429, 39.0) for _ in range(MAX_KEYS + 1)]
+    errors = [error_of(429, 39.0) for _ in range(MAX_KEYS + 1)]
     for error in errors:
         error.try_another_key = True
     assert await run(errors[0], "done", retries=0) == ("done", [], [])
     assert (await run(*errors, "never", retries=0))[:2] == (errors[MAX_KEYS - 1], [errors[MAX_KEYS], "never"])
-    assert (await run(errors[0], told(503), "done"))[2] == [0.5]
+    assert (await run(errors[0], error_of(503), "done"))[2] == [0.5]
 
 
 async def test_no_other_key_is_tried_without_time_for_it():
-    error = told(429, 39.0)
+    error = error_of(429, 39.0)
     error.try_another_key = True
     assert await run(error, "never", deadline=MARGIN - 0.1) == (error, ["never"], [])
 
@@ -167,7 +169,7 @@ async def test_three_calls_may_always_try_again():
         nonlocal tries
         tries += 1
         await (first if tries <= 4 else second).wait()
-        raise told(503)
+        raise error_of(503)
 
     calls = [asyncio.create_task(attempts_of(retry, attempt, 1_000.0)) for _ in range(4)]
     while tries < 4:
@@ -181,7 +183,7 @@ async def test_three_calls_may_always_try_again():
 
 
 async def test_retries_of_one_call_count_once_in_the_budget():
-    assert (await run(*[told(503)] * 6, "done", retries=6))[0] == "done"
+    assert (await run(*[error_of(503)] * 6, "done", retries=6))[0] == "done"
 
 
 async def test_a_storm_of_errors_is_hardly_repeated():
@@ -193,7 +195,7 @@ async def test_a_storm_of_errors_is_hardly_repeated():
         nonlocal tries
         tries += 1
         await (first if tries <= 30 else second).wait()
-        raise told(503)
+        raise error_of(503)
 
     calls = [asyncio.create_task(attempts_of(retry, attempt, 1_000.0)) for _ in range(30)]
     while tries < 30:
@@ -204,7 +206,7 @@ async def test_a_storm_of_errors_is_hardly_repeated():
     assert tries == 36, "a fifth of 30 may try again"
     second.set()
     assert all(isinstance(end, UpstreamError) for end in await asyncio.gather(*calls, return_exceptions=True))
-    attempt_again, left = script(told(503), "done")
+    attempt_again, left = script(error_of(503), "done")
     assert await attempts_of(retry, attempt_again, 1_000.0) == "done", "the budget is free again"
     assert left == []
 
@@ -218,7 +220,7 @@ async def test_cancelling_a_wait_ends_the_call_and_frees_the_budget():
 
     retry = Retry(UpstreamSettings(), World(lambda: 0.0, sleep, lambda: 1.0))
     for _ in range(10):
-        task = asyncio.create_task(attempts_of(retry, script(told(503), "never")[0], 1_000.0))
+        task = asyncio.create_task(attempts_of(retry, script(error_of(503), "never")[0], 1_000.0))
         await sleeping.wait()
         sleeping.clear()
         task.cancel()

@@ -1,4 +1,4 @@
-"""How the contract tests call a transport."""
+"""Calls a transport for the contract tests."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ FAR = 60.0
 
 
 @asynccontextmanager
-async def opened(kind, url, **settings):
+async def open_transport(kind, url, **settings):
     """A sender: path and deadline in seconds to a response."""
     transport = kind(UpstreamSettings(url=url, **settings))
 

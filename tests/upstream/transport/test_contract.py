@@ -1,4 +1,4 @@
-"""What both transports promise, over real sockets."""
+"""The promises of both transports, over real sockets."""
 
 import asyncio
 import gzip
@@ -17,7 +17,7 @@ from adapter.upstream.transport.base import Request
 from adapter.upstream.transport.httpx2_transport import SHARD, Httpx2Transport
 from tests.support.chaos import CHUNKED, OK, answer, chunk
 from tests.support.guards import PATIENCE
-from tests.upstream.transport.sending import FAR, hang, opened, whole
+from tests.upstream.transport.sending import FAR, hang, open_transport, whole
 
 pytestmark = pytest.mark.faults
 
@@ -63,7 +63,7 @@ async def test_closing_inside_a_body_closes_the_connection_and_frees_its_place(k
         return await exchange.send(OK)
 
     chaos.script = script
-    async with opened(kind, chaos.url, max_connections=1) as send:
+    async with open_transport(kind, chaos.url, max_connections=1) as send:
         response = await send()
         assert await response.read() == b"one"
         await response.aclose()
@@ -92,7 +92,7 @@ async def test_cancelling_a_wait_closes_the_connection_and_frees_its_place(kind,
         return await exchange.send(OK)
 
     chaos.script = script
-    async with opened(kind, chaos.url, max_connections=1) as send:
+    async with open_transport(kind, chaos.url, max_connections=1) as send:
 
         async def call():
             return await whole(await send())
@@ -131,7 +131,7 @@ async def test_random_cancellations_leak_no_connection(kind, chaos):
             return
 
     chaos.script = script
-    async with opened(kind, chaos.url, max_connections=10, connect=FAR) as send:
+    async with open_transport(kind, chaos.url, max_connections=10, connect=FAR) as send:
         for _ in range(4):
             await asyncio.gather(*(call(send) for _ in range(75)))
         chaos.script = chaos.ok
@@ -140,7 +140,7 @@ async def test_random_cancellations_leak_no_connection(kind, chaos):
 
 
 async def test_more_calls_than_connections_wait_for_a_place(kind, chaos):
-    async with opened(kind, chaos.url, max_connections=2) as send:
+    async with open_transport(kind, chaos.url, max_connections=2) as send:
 
         async def call():
             return await whole(await send())
@@ -150,7 +150,7 @@ async def test_more_calls_than_connections_wait_for_a_place(kind, chaos):
 
 
 async def test_a_call_that_finds_no_place_is_told_to_come_back(kind, chaos):
-    async with opened(kind, chaos.url, max_connections=1, connect=0.5) as send:
+    async with open_transport(kind, chaos.url, max_connections=1, connect=0.5) as send:
         held = await send()
         if kind is not Httpx2Transport:  # The others give the place back once the body is there, read or not.
             await held.aclose()
@@ -174,7 +174,7 @@ async def test_httpx2_spreads_many_calls_over_several_pools(chaos):
         await exchange.send(OK)
 
     chaos.script = script
-    async with opened(Httpx2Transport, chaos.url, max_connections=SHARD + 10) as send:
+    async with open_transport(Httpx2Transport, chaos.url, max_connections=SHARD + 10) as send:
         calls = [asyncio.create_task(send()) for _ in range(SHARD + 10)]
         while chaos.hits < SHARD + 10:
             await asyncio.sleep(0.001)
@@ -264,7 +264,7 @@ async def test_cookies_are_not_kept(kind, chaos):
 
     chaos.script = script
     url = chaos.url.replace("127.0.0.1", "localhost")
-    async with opened(kind, url) as send:
+    async with open_transport(kind, url) as send:
         await whole(await send())
         await whole(await send())
     assert "cookie" not in chaos.exchanges[1].fields
@@ -292,7 +292,7 @@ async def test_the_deadline_ends_a_body_that_never_pauses(kind, chaos, piece):
             return True
 
     chaos.script = script
-    async with opened(kind, chaos.url, between_bytes=FAR) as send:
+    async with open_transport(kind, chaos.url, between_bytes=FAR) as send:
         response = await send(seconds=0.5)
         with pytest.raises(UpstreamTimeout) as caught:
             await asyncio.wait_for(whole(response), PATIENCE)

@@ -1,4 +1,4 @@
-"""What both transports make of a network that fails."""
+"""Both transports on a network that fails."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ import pytest
 from adapter.upstream.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamTruncated, UpstreamUnavailable
 from adapter.upstream.transport.base import MAX_STALE, Request, retry_stale_connections
 from tests.support.chaos import CHUNKED, OK, chunk
-from tests.upstream.transport.sending import FAR, hang, opened, whole
+from tests.upstream.transport.sending import FAR, hang, open_transport, whole
 
 pytestmark = pytest.mark.faults
 
@@ -19,7 +19,7 @@ async def test_a_refused_connection_may_be_tried_again(kind):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        async with opened(kind, f"http://127.0.0.1:{port}") as send:
+        async with open_transport(kind, f"http://127.0.0.1:{port}") as send:
             with pytest.raises(UpstreamUnavailable, match=r"No connection to Gemini\.") as caught:
                 await send()
     assert (caught.value.again, caught.value.stale, caught.value.status) == (True, False, 502)
@@ -30,7 +30,7 @@ async def test_a_name_without_address_may_be_tried_again_and_is_not_told(kind, m
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    async with opened(kind, "http://secret-project.test") as send:
+    async with open_transport(kind, "http://secret-project.test") as send:
         with pytest.raises(UpstreamUnavailable) as caught:
             await send()
     assert caught.value.again
@@ -45,7 +45,7 @@ async def test_a_host_that_never_accepts_runs_into_the_connect_limit(kind):
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
-        async with opened(kind, f"http://127.0.0.1:{full.getsockname()[1]}", connect=0.2) as send:
+        async with open_transport(kind, f"http://127.0.0.1:{full.getsockname()[1]}", connect=0.2) as send:
             with pytest.raises(UpstreamTimeout) as caught:
                 await send()
         for filler in fillers:
@@ -55,7 +55,7 @@ async def test_a_host_that_never_accepts_runs_into_the_connect_limit(kind):
 
 async def test_an_answer_that_does_not_begin_runs_into_the_first_byte_limit(kind, chaos):
     chaos.script = hang
-    async with opened(kind, chaos.url, first_byte=0.1, between_bytes=FAR) as send:
+    async with open_transport(kind, chaos.url, first_byte=0.1, between_bytes=FAR) as send:
         with pytest.raises(UpstreamTimeout) as caught:
             await send()
         assert caught.value.phase == "first byte"
@@ -69,7 +69,7 @@ async def test_a_silence_inside_a_body_runs_into_its_own_limit(kind, chaos):
         return await hang(exchange)
 
     chaos.script = script
-    async with opened(kind, chaos.url, first_byte=FAR, between_bytes=0.1) as send:
+    async with open_transport(kind, chaos.url, first_byte=FAR, between_bytes=0.1) as send:
         response = await send()
         assert await response.read() == b"one"
         with pytest.raises(UpstreamTimeout) as caught:
@@ -85,7 +85,7 @@ async def test_a_silence_right_after_the_head_runs_into_the_same_limit(kind, cha
         return await hang(exchange)
 
     chaos.script = script
-    async with opened(kind, chaos.url, first_byte=FAR, between_bytes=0.1) as send:
+    async with open_transport(kind, chaos.url, first_byte=FAR, between_bytes=0.1) as send:
         response = await send()
         with pytest.raises(UpstreamTimeout) as caught:
             await whole(response)
@@ -98,7 +98,7 @@ async def test_a_head_may_take_longer_than_a_silence_inside_a_body(kind, chaos):
         await exchange.send(OK)
 
     chaos.script = script
-    async with opened(kind, chaos.url, first_byte=FAR, between_bytes=0.1) as send:
+    async with open_transport(kind, chaos.url, first_byte=FAR, between_bytes=0.1) as send:
         assert await whole(await send()) == b"ok"
 
 
@@ -110,7 +110,7 @@ async def test_a_body_that_only_drips_runs_into_the_total_limit(kind, chaos):
             await asyncio.sleep(0.02)
 
     chaos.script = script
-    async with opened(kind, chaos.url) as send:
+    async with open_transport(kind, chaos.url) as send:
         response = await send(seconds=1.0)
         with pytest.raises(UpstreamTimeout) as caught:
             await whole(response)
@@ -121,7 +121,7 @@ async def test_a_body_that_only_drips_runs_into_the_total_limit(kind, chaos):
 @pytest.mark.parametrize("seconds", [0.1, -1.0])
 async def test_a_head_that_misses_the_deadline_runs_into_a_limit(kind, chaos, seconds):
     chaos.script = hang
-    async with opened(kind, chaos.url) as send:
+    async with open_transport(kind, chaos.url) as send:
         with pytest.raises(UpstreamTimeout):
             await send(seconds=seconds)
 

@@ -1,4 +1,4 @@
-"""What the transport of our own promises beyond the contract."""
+"""The promises of our own transport beyond the contract."""
 
 import asyncio
 import gzip
@@ -11,7 +11,7 @@ from adapter.upstream.errors import UpstreamProtocolError, UpstreamTruncated, Up
 from adapter.upstream.transport.asyncio_transport import IDLE_TIMEOUT_S, AsyncioTransport
 from adapter.upstream.transport.http1 import MAX_UNREAD, Connection
 from tests.support.chaos import CHUNKED, OK, answer, chunk
-from tests.upstream.transport.sending import opened, whole
+from tests.upstream.transport.sending import open_transport, whole
 
 pytestmark = pytest.mark.faults
 
@@ -25,7 +25,7 @@ async def test_an_answer_that_nobody_asked_for_is_never_anybodys(chaos):
         return exchange.hit == 1
 
     chaos.script = script
-    async with opened(AsyncioTransport, chaos.url) as send:
+    async with open_transport(AsyncioTransport, chaos.url) as send:
         assert await whole(await send()) == b"ok"
         await chaos.wait_for_connections()
         assert await whole(await send()) == b"ok"
@@ -38,7 +38,7 @@ async def test_an_answer_that_is_packed_and_cut_is_never_a_whole_one(chaos):
         await exchange.send(answer(packed[:-20], Content_Encoding="gzip"))
 
     chaos.script = script
-    async with opened(AsyncioTransport, chaos.url) as send:
+    async with open_transport(AsyncioTransport, chaos.url) as send:
         with pytest.raises(UpstreamTruncated):
             await whole(await send())
 
@@ -48,7 +48,7 @@ async def test_a_small_answer_that_opens_into_a_huge_one_comes_in_pieces(chaos):
         await exchange.send(answer(gzip.compress(bytes(50_000_000)), Content_Encoding="gzip"))
 
     chaos.script = script
-    async with opened(AsyncioTransport, chaos.url) as send:
+    async with open_transport(AsyncioTransport, chaos.url) as send:
         response = await send()
         assert max([len(await response.read()) for _ in range(5)]) <= 1024 * 1024
         await response.aclose()
@@ -59,7 +59,7 @@ async def test_an_answer_packed_in_another_way_is_refused(chaos):
         await exchange.send(answer(b"xx", Content_Encoding="br"))
 
     chaos.script = script
-    async with opened(AsyncioTransport, chaos.url) as send:
+    async with open_transport(AsyncioTransport, chaos.url) as send:
         with pytest.raises(UpstreamProtocolError):
             await whole(await send())
 
@@ -73,7 +73,7 @@ async def test_an_answer_may_come_before_the_request_is_sent_whole(chaos):
         return True
 
     chaos.script = script
-    async with opened(AsyncioTransport, chaos.url) as send:
+    async with open_transport(AsyncioTransport, chaos.url) as send:
         response = await send(body=bytes(30_000_000))
         assert (response.status, await whole(response)) == (413, b"too large")
         await chaos.wait_for_connections()
@@ -90,7 +90,7 @@ async def test_what_nobody_reads_stops_the_sender(chaos):
             sent += 100_000
 
     chaos.script = script
-    async with opened(AsyncioTransport, chaos.url) as send:
+    async with open_transport(AsyncioTransport, chaos.url) as send:
         response = await send()
         before = -1
         while before < sent:
@@ -107,7 +107,7 @@ async def test_a_body_without_a_length_ends_with_its_connection(chaos):
         return True
 
     chaos.script = script
-    async with opened(AsyncioTransport, chaos.url) as send:
+    async with open_transport(AsyncioTransport, chaos.url) as send:
         assert await whole(await send()) == b"all of it"
         assert await whole(await send()) == b"all of it"
     assert chaos.connections == 2
@@ -116,7 +116,7 @@ async def test_a_body_without_a_length_ends_with_its_connection(chaos):
 async def test_a_connection_that_was_idle_for_long_is_closed(chaos, monkeypatch):
     monkeypatch.setattr("adapter.upstream.transport.asyncio_transport.IDLE_TIMEOUT_S", -1.0)
     assert IDLE_TIMEOUT_S > 0
-    async with opened(AsyncioTransport, chaos.url) as send:
+    async with open_transport(AsyncioTransport, chaos.url) as send:
         for _ in range(3):
             assert await whole(await send()) == b"ok"
             await asyncio.sleep(0.01)
@@ -131,7 +131,7 @@ async def test_who_waits_for_a_place_gets_it_also_after_others_gave_up(chaos):
         await exchange.send(OK)
 
     chaos.script = script
-    async with opened(AsyncioTransport, chaos.url, max_connections=1) as send:
+    async with open_transport(AsyncioTransport, chaos.url, max_connections=1) as send:
         first = asyncio.create_task(send())
         while chaos.hits == 0:
             await asyncio.sleep(0)
@@ -200,7 +200,7 @@ async def test_a_look_up_that_hangs_or_fails_leaves_the_addresses_of_the_last_on
 
     look_up, first = asyncio.get_running_loop().getaddrinfo, [True]
 
-    async def broken(*arguments, **options):
+    async def break_off(*arguments, **options):
         if not first:
             # uvloop looks the address up once more to connect to it.
             return await look_up(*arguments, **options)
@@ -210,7 +210,7 @@ async def test_a_look_up_that_hangs_or_fails_leaves_the_addresses_of_the_last_on
         return await asyncio.Event().wait()
 
     chaos.script = lambda exchange: exchange.send(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-    async with opened(AsyncioTransport, chaos.url) as send:
+    async with open_transport(AsyncioTransport, chaos.url) as send:
         assert await whole(await send()) == b"ok"
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", broken, raising=False)
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", break_off, raising=False)
         assert await whole(await send()) == b"ok"
