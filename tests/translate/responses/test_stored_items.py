@@ -31,11 +31,11 @@ def result(id_, output="1", **fields):
     return {"type": "function_call_output", "call_id": id_, "output": output, **fields}
 
 
-def store(text):
+def stored_message(text):
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}], "status": "completed"}
 
 
-def keep(history, given_):
+def new_indexes(history, given_):
     return without_repeats(items(*history), items(*given_)).indexes
 
 
@@ -43,17 +43,17 @@ def keep(history, given_):
     ("history", "new", "indexes"),
     [
         # Results so far, in each round.
-        ([store("go"), call("a"), result("a"), call("b")], [result("a"), result("b")], [1]),
-        ([store("go"), call("a"), result("a"), call("b")], [user("go"), result("a"), result("b")], [2]),
+        ([stored_message("go"), call("a"), result("a"), call("b")], [result("a"), result("b")], [1]),
+        ([stored_message("go"), call("a"), result("a"), call("b")], [user("go"), result("a"), result("b")], [2]),
         # The question stands before the result of an open call; another message is new.
-        ([store("go"), call("a")], [user("go"), result("a")], [1]),
-        ([store("old"), store("go"), call("a")], [user("old"), result("a")], [0, 1]),
-        ([store("go"), call("a")], [user("go on"), result("a")], [0, 1]),
+        ([stored_message("go"), call("a")], [user("go"), result("a")], [1]),
+        ([stored_message("old"), store("go"), call("a")], [user("old"), result("a")], [0, 1]),
+        ([stored_message("go"), call("a")], [user("go on"), result("a")], [0, 1]),
         # The whole history, once more.
-        ([store("go"), call("a", '{"x":1}')], [user("go"), call("a", '{ "x": 1 }'), result("a")], [2]),
+        ([stored_message("go"), call("a", '{"x":1}')], [user("go"), call("a", '{ "x": 1 }'), result("a")], [2]),
         # A message alone is what the user says again.
-        ([store("yes"), {"role": "assistant", "content": "sure?"}], [user("yes")], [0]),
-        ([store("go"), call("a"), result("a")], [result("a"), user("go")], [1]),
+        ([stored_message("yes"), {"role": "assistant", "content": "sure?"}], [user("yes")], [0]),
+        ([stored_message("go"), call("a"), result("a")], [result("a"), user("go")], [1]),
         # Ids that a client uses again for other calls.
         ([call("a"), result("a"), call("a", '{"x":2}')], [result("a", "2")], [0]),
         ([call("a"), result("a")], [call("a", '{"x":2}'), result("a", "2")], [0, 1]),
@@ -73,14 +73,14 @@ def keep(history, given_):
             [call("a"), result("a"), user("y")],
             [2],
         ),
-        ([{**stored("x"), "id": OWN}], [user("x", id=OWN), user("y")], [1]),
+        ([{**stored_message("x"), "id": OWN}], [user("x", id=OWN), user("y")], [1]),
         ([], [user("x")], [0]),
         # A result of a call that nobody knows.
         ([user("x")], [result("z")], [0]),
     ],
 )
 def test_what_the_history_has_is_not_sent_twice(history, new, indexes):
-    assert keep(history, new) == indexes
+    assert new_indexes(history, new) == indexes
 
 
 def test_what_is_left_out_has_a_note():
@@ -91,17 +91,17 @@ def test_what_is_left_out_has_a_note():
 
 def test_another_result_of_an_answered_call_is_refused():
     with pytest.raises(Rejected) as refused:
-        keep([call("a"), result("a")], [user("x"), result("a", "2")])
+        new_indexes([call("a"), result("a")], [user("x"), result("a", "2")])
     assert refused.value.note.path == "input[1].output"
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), unique=True, min_size=1), st.integers(0, 3))
 def test_all_results_so_far_come_to_the_last_one_alone(ids, more):
     """Each round sends the question and all results; the history grows by the newest result and the next call."""
-    history = [store("go"), call(ids[0])]
+    history = [stored_message("go"), call(ids[0])]
     for number, id_ in enumerate(ids):
         new = [user("go"), *map(result, ids[: number + 1])]
-        assert keep(history, new) == [number + 1]
+        assert new_indexes(history, new) == [number + 1]
         history += [result(id_), call(f"{id_}{more}" if number + 1 == len(ids) else ids[number + 1])]
 
 
