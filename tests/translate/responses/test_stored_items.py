@@ -47,7 +47,7 @@ def new_indexes(history, given_):
         ([stored_message("go"), call("a"), result("a"), call("b")], [user("go"), result("a"), result("b")], [2]),
         # The question stands before the result of an open call; another message is new.
         ([stored_message("go"), call("a")], [user("go"), result("a")], [1]),
-        ([stored_message("old"), store("go"), call("a")], [user("old"), result("a")], [0, 1]),
+        ([stored_message("old"), stored_message("go"), call("a")], [user("old"), result("a")], [0, 1]),
         ([stored_message("go"), call("a")], [user("go on"), result("a")], [0, 1]),
         # The whole history, once more.
         ([stored_message("go"), call("a", '{"x":1}')], [user("go"), call("a", '{ "x": 1 }'), result("a")], [2]),
