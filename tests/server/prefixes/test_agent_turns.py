@@ -195,11 +195,11 @@ def stateless():
     return [*bodies, {"input": items(6, caller={}), "store": False}, {"input": items(7, caller={}), "store": False}]
 
 
-def store():
+def stored_items():
     return [{"input": items(4)}] + [{"input": items(number)[-3:], "follows": True} for number in (5, 6, 7)]
 
 
-@pytest.mark.parametrize("requests", [stateless, store])
+@pytest.mark.parametrize("requests", [stateless, stored_items])
 async def test_responses_that_go_on_give_the_same_with_and_without_memory(requests):
     sent, notes, figures = await responses(requests())
     assert (sent, notes) == (await responses(requests(), prefix_max_bytes=0))[:2]

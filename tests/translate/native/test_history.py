@@ -79,7 +79,9 @@ def test_a_call_without_an_id_gets_the_signature_of_its_place(text):
 
 def test_records_are_stored_by_words_alone_with_the_answers_text_and_without_it():
     """Another conversation may have the same words: what is stored under them is never replaced."""
-    issued = list(NativeHistory(body_of(*ASKED)).issue(answered({"text": "so"}, call(1, thoughtSignature="QQ==")), "s"))
+    issued = list(
+        NativeHistory(body_of(*ASKED)).issue(answer_of({"text": "so"}, call(1, thoughtSignature="QQ==")), "s")
+    )
     assert [one.by_words for one in issued] == [True, True]
     assert len({one.key for one in issued}) == 2
     [record] = issued[0].signature.calls

@@ -135,7 +135,7 @@ def test_parts_of_other_kinds_are_stored_as_they_are():
         {"type": "input_file", "file_id": "file-1"},
         {"type": "input_text", "text": "a"},
     ]
-    [item] = listed(make_request(input=[{"role": "user", "content": parts}])[0])
+    [item] = list_items(make_request(input=[{"role": "user", "content": parts}])[0])
     assert item["content"] == parts
 
 

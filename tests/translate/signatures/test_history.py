@@ -100,10 +100,10 @@ def test_code_that_gemini_ran_goes_back_signed_from_the_clients_own_carrier() ->
 
 
 def test_thoughts_among_the_clients_own_parts_go_back_with_the_code_beside_a_call() -> None:
-    message, _ = told(*RAN[:-1], call("f", "c2ln"))
+    message, _ = issue(*RAN[:-1], call("f", "c2ln"))
     google = message["extra_content"]["google"]
     google["parts"].insert(0, {"text": "hm", "thought": True})
-    parts, _ = sent(message, {})
+    parts, _ = send(message, {})
     assert parts[0] == {"text": "hm", "thought": True}
     assert signatures(parts[1:]) == ["Y29kZQ==", None, "c2ln"]
 
@@ -182,7 +182,7 @@ def test_the_sources_of_a_history_name_each_call_and_where_its_record_was_found(
 
 def test_the_note_on_a_signature_names_its_source() -> None:
     """The client's own comes first, then the record of the call's id, then that of the words, then the stand-in."""
-    message, records = told(call("f", "c2ln", a=1))
+    message, records = issue(call("f", "c2ln", a=1))
     [one] = message["tool_calls"]
     bare = {**one, "extra_content": None}
     by_words = {key: record for key, record in records.items() if key != call_key(one["id"])}
