@@ -21,7 +21,6 @@ from adapter.translate.signatures.prefix_digest import (
     PrefixDigest,
     Step,
     call_digest,
-    call_digests,
     call_spelling,
     digest,
     name_and_arguments,
@@ -226,7 +225,6 @@ class History:
             index += 2
             if index == end:
                 break
-        _digest_calls(some)
         unknown = {number: answer for number, answer in enumerate(some) if answer.found[0] is None}
         for number, key in prefix.add_steps(list(map(_step_of, some)), unknown).items():
             self._keys[key] = unknown[number]
@@ -271,22 +269,6 @@ def _are_sent_with(records: Sequence[Found | None], origins: Sequence[str]) -> b
         ):
             return False
     return True
-
-
-def _digest_calls(plain: Sequence[KnownAnswer]) -> None:
-    """Digest the calls of plain answers of one call: from the arguments where no record says what their digests are."""
-    others: list[KnownAnswer] = []
-    for answer in plain:
-        found = answer.found[0]
-        if found is not None and found.agrees and found.record.digest:
-            answer.digests = [found.record.digest]
-        else:
-            others.append(answer)
-    if others:
-        calls = [answer.plain[0] for answer in others if answer.plain]
-        digests = call_digests([call[1] for call in calls], [call[2] for call in calls])
-        for answer, own in zip(others, digests, strict=True):
-            answer.digests = [own]
 
 
 def _step_of(answer: KnownAnswer) -> Step:

@@ -67,25 +67,6 @@ def call_digest(name: str, arguments: str) -> str:
     return digest(as_bytes(f"{len(name)}:{name}") + canonical_json(arguments))
 
 
-def call_digests(names: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """Digest many calls as `call_digest` does: what must be known of all is asked of them at once."""
-    data = _canonical(arguments) if max(map(len, arguments), default=0) <= DEFAULTS.json_values else None
-    if data is None:
-        return list(map(call_digest, names, arguments))
-    heads = {name: as_bytes(f"{len(name)}:{name}") for name in set(names)}
-    return [digest(heads[name] + one) for name, one in zip(names, data, strict=True)]
-
-
-def _canonical(arguments: Sequence[str]) -> list[bytes] | None:
-    """Return many arguments as `canonical_json` writes them; None if one is no JSON or may spell a number otherwise."""
-    try:
-        values = [orjson.loads(one or "{}") for one in arguments]
-        data = [orjson.dumps(value, None, orjson.OPT_SORT_KEYS) for value in values]
-    except (orjson.JSONDecodeError, TypeError, RecursionError):
-        return None
-    return None if b".0" in b" ".join(data) else data
-
-
 def call_spelling(name: str, arguments: str) -> str:
     """Return the digest of a call as it is spelled."""
     return sha256(f"{len(name)}:{name}{arguments}".encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
