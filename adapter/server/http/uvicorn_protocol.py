@@ -121,7 +121,6 @@ class ServerProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._limits = limits
         self._phase: Literal["head", "body", "nothing"] = "nothing"
-        self._chunk_size = 0
         self._received_bytes = 0
         self._received_at_last_check = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -138,8 +137,7 @@ class ServerProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes; check limits and timers (callback of `asyncio.Protocol`)."""
-        self._chunk_size = len(data)
-        self._received_bytes += self._chunk_size
+        self._received_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
@@ -262,9 +260,7 @@ class ServerProtocol(HttpToolsProtocol):
         """Check the head, then let uvicorn start the application (callback of httptools)."""
         self._cancel_timer()
         limits, headers = self._limits, self.headers
-        # Fast path: if all bytes so far fit, the head does. Else its own size decides: the bytes may include a body.
-        large = self._received_bytes > limits.head or self._chunk_size > limits.head
-        if (large and self._size_of_head() > limits.head) or len(headers) > limits.fields:
+        if self._size_of_head() > limits.head or len(headers) > limits.fields:
             self._refusal = _TOO_LARGE
             raise _RequestRefused
         fields = fields_of(self.scope)  # type: ignore[arg-type]

@@ -236,7 +236,6 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
         self._head_size = 0
-        self._chunk_size = 0
         self._has_reply_bytes = False
         self._was_used = False
         self._is_reused = False
@@ -332,7 +331,6 @@ class Connection(asyncio.Protocol):
             self.fail(UpstreamUnavailable(_BROKE, stale=True))
             return
         self._has_reply_bytes = True
-        self._chunk_size = len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -403,9 +401,7 @@ class Connection(asyncio.Protocol):
             return
         headers = _join([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._fields])
         status = parser.get_status_code()
-        # If all received bytes are within the limit, no field needs a check of its own.
-        is_large = self._head_size + self._chunk_size > MAX_HEAD
-        if status == 101 or (is_large and _size_of(self._fields) > MAX_HEAD):
+        if status == 101 or _size_of(self._fields) > MAX_HEAD:
             self.fail(UpstreamProtocolError(_NOT_HTTP))
         elif status >= 200:
             self._can_reuse = parser.should_keep_alive()
