@@ -1,6 +1,5 @@
 """Ceilings for the figures of `python -m benchmarks.shape`, which only go down: who gets below one lowers it here."""
 
-import ast
 from itertools import chain
 
 from adapter.extras import MODULES
@@ -65,27 +64,3 @@ def test_the_server_starts_without_what_is_seldom_needed():
     assert not dear, f"import them where they are needed, with extras.load: {dear}"
     foreign = [name for name in names if name.partition(".")[0] != "adapter"]
     assert len(foreign) <= FOREIGN_MODULES, f"{len(foreign)} modules of others are imported at the start"
-
-
-def test_inner_functions_of_each_request_make_no_types():
-    """An annotation of an inner function is evaluated with each request; `Callable[...]` takes 120 opcodes."""
-    rooms = ("server/asking", "server/pipeline")
-    dear = [
-        f"{path.relative_to(shape.PACKAGE)}:{inner.lineno} {ast.unparse(annotation)}"
-        for path, tree in shape.trees()
-        if path.parent.relative_to(shape.PACKAGE).as_posix() in rooms
-        for outer in ast.walk(tree)
-        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
-        for inner in ast.walk(outer)
-        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) and inner is not outer
-        for annotation in annotations_of(inner)
-        if any(isinstance(node, ast.Subscript | ast.BinOp) for node in ast.walk(annotation))
-    ]
-    assert not dear, f"give these types a name at the top of the file: {dear}"
-
-
-def annotations_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
-    arguments = function.args
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    found = [one.annotation for one in named if one is not None]
-    return [one for one in (*found, function.returns) if one is not None]

@@ -56,11 +56,6 @@ def plan_for(
     )
 
 
-_MediaByName = Mapping[str, Media]
-_Notes = Sequence[Note]
-"""Annotations of inner functions are evaluated with each request: to look up a name costs a tenth of making a type."""
-
-
 class _ModelRoutes(NamedTuple):
     """The model that a name stands for, the usual route of a request for it, and all routes in their order."""
 
@@ -146,7 +141,7 @@ class ChatPlanner:
         if history.has_answers:
             await self._look_up(history, client, work)
 
-        def make(route: Route, at_hand: _MediaByName = media, added: _Notes = ()) -> Plan:
+        def make(route: Route, at_hand: Mapping[str, Media] = media, added: Sequence[Note] = ()) -> Plan:
             model = served if route is usual else find_served_model(route.model, self.catalogue(route.place))
             own = at_hand if not ids or route.place is usual.place else in_line(at_hand)
             chosen = route.place.options
