@@ -308,8 +308,7 @@ class Upstream:
     async def _run(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> T:
         """Make attempts as the retry policy allows; return what `read` makes of the first good answer."""
         breaker = self._breaker
-        # Most calls need one attempt.
-        attempts: Attempts | None = None
+        attempts = Attempts(self._retry, call.deadline)
         self._retry.running += 1
         try:
             while True:
@@ -338,15 +337,13 @@ class Upstream:
                     return answer
                 except UpstreamError as error:
                     self._report_failure(call, key, error)
-                    attempts = attempts or Attempts(self._retry, call.deadline)
                     pause = attempts.next_pause(error)
                     if pause is None:
                         raise
                 await attempts.sleep(pause)
         finally:
             self._retry.running -= 1
-            if attempts is not None:
-                attempts.end()
+            attempts.end()
 
     def _report_failure(self, call: _Call, key: Mapping[str, str] | None, error: UpstreamError) -> None:
         """Report a failed attempt to the key pool and the observer; without a `key` no attempt was made."""

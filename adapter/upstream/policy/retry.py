@@ -15,6 +15,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+import msgspec
+
 from adapter.upstream.errors import (
     UpstreamError,
     UpstreamTimeout,
@@ -63,35 +65,30 @@ class Retry:
         self.retrying = 0
 
 
-class Attempts:
-    """The further attempts of a call whose first one failed, until `end`. `deadline` is a time of the world's clock.
+class Attempts(msgspec.Struct, gc=False):
+    """The attempts of one call, until `end`. `deadline` is a time of the world's clock.
 
     Use:
 
-    attempts = None
+    attempts = Attempts(retry, deadline)
     retry.running += 1
     try:
         while True:
             try:
                 return await attempt()
             except UpstreamError as error:
-                attempts = attempts or Attempts(retry, deadline)
                 pause = attempts.next_pause(error)     seconds; None: `raise`
             await attempts.sleep(pause)
     finally:
         retry.running -= 1
-        if attempts is not None:
-            attempts.end()
+        attempts.end()
     """
 
-    __slots__ = ("_deadline", "_is_counted", "_keys", "_policy", "_retries")
-
-    def __init__(self, policy: Retry, deadline: float) -> None:
-        self._policy = policy
-        self._deadline = deadline
-        self._retries = 0
-        self._keys = 1
-        self._is_counted = False
+    _policy: Retry
+    _deadline: float
+    _retries: int = 0
+    _keys: int = 1
+    _is_counted: bool = False
 
     def end(self) -> None:
         """Tell the policy that the call has ended."""

@@ -37,22 +37,20 @@ def error_of(status, seconds=None, details=None):
 
 async def attempts_of(retry, attempt, deadline):
     """Make attempts as `Upstream` does."""
-    attempts = None
+    attempts = Attempts(retry, deadline)
     retry.running += 1
     try:
         while True:
             try:
                 return await attempt()
             except UpstreamError as error:
-                attempts = attempts or Attempts(retry, deadline)
                 pause = attempts.next_pause(error)
                 if pause is None:
                     raise
             await attempts.sleep(pause)
     finally:
         retry.running -= 1
-        if attempts is not None:
-            attempts.end()
+        attempts.end()
 
 
 def script(*outcomes):
