@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from adapter.translate.core.kinds import ITEMS
 from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.core.rules import absent, decode_field
+from adapter.translate.core.rules import Fields, decode_field
 from adapter.translate.responses.chat_view import Paths
 from adapter.translate.responses.conversation import Conversation
 from adapter.translate.responses.earlier_items import NO_ITEMS, EarlierItems, StaleItems, named_items, speakers_of
@@ -122,8 +121,7 @@ def _read(item: InputItem, path: str, conversation: Conversation) -> None:
     if handler is not None:
         handler(item, path, conversation)
         conversation.notes.extend(ITEMS.notes(item, path, type_of(item)))
-        if _LOST(item) not in _NOTHING_LOST:
-            conversation.notes.extend(_losses(item, path))
+        conversation.notes.extend(_losses(item, path))
     else:
         other = ("item-unsupported", f"items of type {item.type!r} have no place in a Gemini request")
         code, reason = _WITHOUT_PLACE.get(type_of(item), other)
@@ -132,9 +130,8 @@ def _read(item: InputItem, path: str, conversation: Conversation) -> None:
 
 def _losses(item: InputItem, path: str) -> Iterator[Note]:
     """Yield the notes on fields that any item may have and Gemini has no place for."""
-    for name, (code, reason) in _SIDE.items():
-        if not absent(getattr(item, name)):
-            yield Note(f"{path}.{name.rstrip('_')}", Fate.DROPPED, code, reason)
+    for name, _ in _SIDE_FIELDS.list_sent(item):
+        yield Note(f"{path}.{name.rstrip('_')}", Fate.DROPPED, *_SIDE[name])
     if item.status == "incomplete" and type_of(item) != "code_interpreter_call":
         reason = "Gemini knows no unfinished items: it reads this one as finished"
         yield Note(f"{path}.status", Fate.DROPPED, "answer-echo-dropped", reason)
@@ -149,9 +146,7 @@ _SIDE = {
     "quality": _IMAGES_OWN,
     "size": _IMAGES_OWN,
 }
-_LOST = attrgetter("status", *_SIDE)
-_NOTHING_LOST = (_LOST(InputItem()), _LOST(InputItem(status="completed")))
-"""The values of items that lose nothing, as nearly all do: one comparison instead of one for each field."""
+_SIDE_FIELDS = Fields(InputItem, tuple(_SIDE))
 
 
 def _message(item: InputItem, path: str, conversation: Conversation) -> None:
