@@ -23,6 +23,7 @@ from adapter.translate.ledger import MISSING, leaves, shortened_value, value_at
 from adapter.translate.plan import PLANNERS, endpoint_of
 from adapter.translate.responses.fields import to_chat
 from adapter.translate.signatures.history import look_up
+from adapter.translate.targets import anchors_of
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses_request import ResponsesRequest
@@ -148,6 +149,23 @@ def test_the_dry_run_gives_the_served_calls_verdict_for_recorded_requests():
     assert differing == []
 
 
+def anchors_of_tools(model, **fields):
+    """The pointers below `/tools` in Gemini's request, by the client's path."""
+    request = {"model": model, "messages": [{"role": "user", "content": "x"}], **fields}
+    chosen, names = settings_of({})
+    asked, unknown = decode_body(orjson.dumps(request), ChatCompletionRequest, request_limits(chosen))
+    ready = plan_for(asked, unknown, names, options(chosen))
+    found: dict[str, list[str]] = {}
+    for path, pointer in anchors_of(ready, orjson.loads(encode(ready.body)), str):
+        if pointer.startswith("/tools/"):
+            found.setdefault(path, []).append(pointer)
+    return found
+
+
+def in_either_dialect(declaration):
+    return [f"{declaration}/parametersJsonSchema", f"{declaration}/parameters"]
+
+
 class TestTargets:
     def test_a_message_and_a_tool_lead_to_their_places(self):
         request = {
@@ -166,6 +184,41 @@ class TestTargets:
         assert targets["messages[1].content[1]"] == ["/contents/0/parts/1"]
         assert targets["tools[0].function"] == ["/tools/0/functionDeclarations/0"]
         assert targets["seed"] == ["/generationConfig/seed"]
+
+    def test_each_tool_leads_to_its_place_whatever_its_form(self):
+        tools = [
+            {"type": "web_search"},
+            {"type": "unheard_of"},
+            {"type": "function", "function": {"name": "a b", "parameters": {}}},
+            {"type": "custom", "custom": {"name": "c"}},
+            {"url_context": {}},
+        ]
+        assert anchors_of_tools("gemini-3.5-flash", tools=tools) == {
+            "tools[2].function": ["/tools/0/functionDeclarations/0"],
+            "tools[2].function.parameters": in_either_dialect("/tools/0/functionDeclarations/0"),
+            "tools[3].custom": ["/tools/0/functionDeclarations/1"],
+            "tools[3].custom.parameters": in_either_dialect("/tools/0/functionDeclarations/1"),
+            "tools[0]": ["/tools/1"],
+            "tools[4]": ["/tools/2"],
+        }
+
+    @pytest.mark.parametrize("extension", ["google", "extra_body"])
+    def test_tools_of_older_fields_and_of_extensions_lead_to_theirs(self, extension):
+        own = {"tools": [{"google_search": {}}, {"functionDeclarations": [{"name": "h"}]}]}
+        given = {extension: own if extension == "google" else {"google": own}}
+        found = anchors_of_tools("gemini-3.5-flash", functions=[{"name": "f"}, {"name": "g"}], **given)
+        assert found["functions[1]"] == ["/tools/0/functionDeclarations/1"]
+        declaration = "/tools/0/functionDeclarations/2"
+        assert found[extension] == [declaration, *in_either_dialect(declaration), "/tools/1"]
+        found = anchors_of_tools("gemini-3.5-flash", web_search_options={}, **given)
+        assert found["web_search_options"] == ["/tools/0"]
+
+    def test_a_function_that_stands_for_an_answers_schema_leads_to_the_schema(self):
+        schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+        form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+        found = anchors_of_tools("gemini-2.5-flash", functions=[{"name": "f"}], response_format=form)
+        assert found["response_format"] == ["/tools/0/functionDeclarations/1"]
+        assert found["response_format.json_schema.schema"] == in_either_dialect("/tools/0/functionDeclarations/1")
 
     def test_what_is_told_in_a_schema_points_at_the_property_that_tells_it(self):
         parameters = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^x$"}}}

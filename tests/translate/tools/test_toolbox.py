@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter import settings
+from adapter.translate.chat import to_gemini
 from adapter.translate.core.byte_cache import ByteCache
 from adapter.translate.core.context import Context, Options
-from adapter.translate.core.notes import Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.plan import plan
 from adapter.translate.tools import toolbox as module
 from adapter.translate.tools.toolbox import MAX_CACHED, MAX_CACHES, Toolbox, toolbox
-from adapter.wire.base import encode
+from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import read
 
@@ -42,6 +43,17 @@ def test_tools_that_differ_in_their_middle_alone_are_not_taken_for_each_other():
 def test_declarations_that_are_written_at_once_are_those_that_are_written_one_by_one():
     box = convert("d" * 200)
     assert bytes(box.joined) == b",".join(map(encode, box.declarations))
+
+
+def test_the_usual_size_of_a_searchs_context_is_exact_at_its_own_path():
+    request = {"model": NAME, "messages": [{"role": "user", "content": "hi"}]}
+    for field, value, path in (
+        ("tools", [{"type": "web_search", "search_context_size": "medium"}], "tools[0].search_context_size"),
+        ("web_search_options", {"search_context_size": "medium"}, "web_search_options.search_context_size"),
+    ):
+        asked = decode(encode({**request, field: value}), ChatCompletionRequest)[0]
+        _, notes = to_gemini(Context(request=asked, capabilities=ROW))
+        assert Note(path, Fate.EXACT) in notes
 
 
 PARAMETERS = st.fixed_dictionaries(
