@@ -365,7 +365,7 @@ def _at(field: str, note: Note) -> Note:
     return Note(f"{field}{joint}{note.path}", note.fate, note.code, note.reason)
 
 
-_PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "item_reference": "ref"}
+_PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc"}
 
 
 def input_items(request: ResponsesRequest, owner: str = "") -> list[InputItem]:
