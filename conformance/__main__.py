@@ -33,7 +33,7 @@ def report(results: Sequence[Result], quiet: bool) -> None:
     """Print the table, the failures, what did not run and why, and the totals."""
     click.echo(f"{'case':<{WIDTH}}{'request':>9}{'answer':>9}{'notes':>9}")
     for result in results:
-        if not (quiet and (result.passed or result.skipped)):
+        if not (quiet and (result.is_passed or result.skipped)):
             click.echo(row(result))
     for result in results:
         for number, verdict in enumerate(result.verdicts, 1):
@@ -44,7 +44,7 @@ def report(results: Sequence[Result], quiet: bool) -> None:
         click.echo("\n\nnot run:")
     for result in skipped:
         click.echo(f"  {result.case.id}: {result.skipped}")
-    passed = sum(result.passed and not result.skipped for result in results)
+    passed = sum(result.is_passed and not result.skipped for result in results)
     failed = len(results) - passed - len(skipped)
     click.echo(f"\n{passed} held, {failed} failed, {len(skipped)} not run")
 
@@ -83,7 +83,7 @@ def main(
         runner = Runner(server, gemini, http)
         results = [runner.run(case, client) for case in cases for client in case.clients]
     report(results, quiet)
-    sys.exit(0 if all(result.passed for result in results) else 1)
+    sys.exit(0 if all(result.is_passed for result in results) else 1)
 
 
 if __name__ == "__main__":

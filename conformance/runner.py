@@ -35,7 +35,7 @@ class Result(NamedTuple):
     skipped: str = ""
 
     @property
-    def passed(self) -> bool:
+    def is_passed(self) -> bool:
         """Whether nothing is wrong."""
         return not any(verdict.faults for verdict in self.verdicts)
 

@@ -23,7 +23,7 @@ GOOD, _ = stream_response(
 )
 
 
-def numbered(events):
+def renumber(events):
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 
@@ -39,13 +39,13 @@ def test_a_good_stream_is_its_response():
 @pytest.mark.parametrize("number", range(len(GOOD)), ids=[event["type"] for event in GOOD])
 def test_a_stream_without_one_of_its_events_is_broken(number):
     with pytest.raises(BrokenStream):
-        join_events(numbered(GOOD[:number] + GOOD[number + 1 :]))
+        join_events(renumber(GOOD[:number] + GOOD[number + 1 :]))
 
 
 @pytest.mark.parametrize("number", range(len(GOOD)), ids=[event["type"] for event in GOOD])
 def test_a_stream_with_an_event_told_twice_is_broken(number):
     with pytest.raises(BrokenStream):
-        join_events(numbered([*GOOD[: number + 1], *GOOD[number:]]))
+        join_events(renumber([*GOOD[: number + 1], *GOOD[number:]]))
 
 
 CHANGES = {

@@ -59,7 +59,7 @@ def stream_of(recording: Recording, events: list[Object]) -> Streamed:
 
 
 def answers(*, streamed: bool) -> list[Recording]:
-    return [one for one in gemini_answers() if one.streamed is streamed and not one.integer_enums]
+    return [one for one in gemini_answers() if one.is_stream is streamed and not one.integer_enums]
 
 
 def whole_of(recording: Recording) -> tuple[GenerateContentResponse, Context, Stamp, dict[str, msgspec.Raw]]:
@@ -69,6 +69,6 @@ def whole_of(recording: Recording) -> tuple[GenerateContentResponse, Context, St
 
 def completion_of(recording: Recording) -> Object:
     """The answer that a client ends up with."""
-    if recording.streamed:
+    if recording.is_stream:
         return join_chunks(stream_of(recording, list(recording.events())).chunks)
     return comparable(json.loads(encode(from_gemini(*whole_of(recording))[0])))

@@ -42,7 +42,7 @@ def test_integer_enums_are_refused_and_not_misread(count):
 def failure_of(recording: Recording) -> str:
     """Why an answer is none; raises for everything that is not argued: a wrong shape, or an AnswerError."""
     try:
-        if recording.streamed:
+        if recording.is_stream:
             chunks = stream_of(recording, list(recording.events())).chunks
             check_rules(chunks, usage=True)
             check_chunks(chunks)

@@ -47,7 +47,7 @@ def next_request(recording: Recording, answer: Object, *, bare: bool) -> ChatCom
 
 def first_answer(recording: Recording) -> tuple[Object, list[Issued]]:
     """The message that a client has in the end, and what was issued with it."""
-    if recording.streamed:
+    if recording.is_stream:
         chunks, _, issued = stream_of(recording, list(recording.events()))
         return join_chunks(chunks)["choices"][0]["message"], issued
     response, unknown = read(recording.body)

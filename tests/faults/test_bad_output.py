@@ -13,7 +13,7 @@ from adapter.settings import Settings
 from conformance.events import join_events
 from conformance.joining import join
 from tests.faults.rows import CHAT, post, says_hello, serve
-from tests.support.scripted import Kept, answer, chat
+from tests.support.scripted import LogLines, answer, chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -258,7 +258,7 @@ STRANGE = ['a\n{"level":"fatal"}', "\x1b[31m", "a\r\nb", "a\u2028b", "x" * 100_0
 @pytest.mark.parametrize("log_format", ["plain", "json"])
 @pytest.mark.parametrize("text", STRANGE, ids=lambda text: repr(text[:12]))
 async def test_one_request_is_one_line_whatever_it_says(log_format, text):
-    written = Kept()
+    written = LogLines()
     lines = RequestLog(Settings(log_format=log_format), cast(LogSink, written))
     async with serve(lines=lines) as (upstream, client):
         upstream.script = says({**answer(text), "modelVersion": text})

@@ -49,7 +49,7 @@ from tests.faults.upstreams import (
 from tests.support.chaos import CHUNKED, chunk, running
 from tests.support.chaos import answer as http
 from tests.support.guards import PATIENCE
-from tests.support.scripted import Kept, adapter, answer, chat, frame
+from tests.support.scripted import LogLines, adapter, answer, chat, frame
 
 SECRETS = ("AIzaSyCanaryCanaryCanaryCanaryCanaryCan", "canary prompt")
 
@@ -375,7 +375,7 @@ async def test_a_fault_is_told_and_leaves_nothing_behind(row, stream, caplog):
         **one_place,
         **row.settings,
     }
-    log = Kept()
+    log = LogLines()
     async with running() as (chaos, url), adapter(Named(url), lines=log, **given) as client:
         before = len(asyncio.all_tasks())
         chaos.script = row.play

@@ -20,7 +20,7 @@ from tests.faults.upstreams import (
     whole_stream,
 )
 from tests.support.chaos import running
-from tests.support.scripted import Kept, adapter, chat, frame
+from tests.support.scripted import LogLines, adapter, chat, frame
 
 
 class Mistake(Exception):
@@ -68,7 +68,7 @@ async def check_bug(response, caplog, log):
 @pytest.mark.parametrize("place", PLACES)
 async def test_a_mistake_before_anything_was_sent_is_a_500(place, monkeypatch, caplog):
     name, stream, hits = PLACES[place]
-    log = Kept()
+    log = LogLines()
     async with running() as (chaos, url), adapter(Named(url), lines=log) as client:
         chaos.script = GOOD
         with monkeypatch.context() as patched:
@@ -83,7 +83,7 @@ async def test_a_mistake_before_anything_was_sent_is_a_500(place, monkeypatch, c
 
 @pytest.mark.parametrize("place", ["an event", "the end"])
 async def test_a_mistake_in_the_middle_of_a_stream_is_its_last_event(place, monkeypatch, caplog):
-    log = Kept()
+    log = LogLines()
     name = "feed_whole" if place == "an event" else "close"
     broken = fails_at(2, ChatStream.feed_whole) if place == "an event" else fails
     async with running() as (chaos, url), adapter(Named(url), lines=log) as client:

@@ -12,7 +12,7 @@ from tests.faults.upstreams import GOOD, PATH, Named, Whole, check_whole, delta,
 from tests.support.chaos import CHUNKED, OK, chunk, running
 from tests.support.guards import PATIENCE
 from tests.support.raw import head, raw, request
-from tests.support.scripted import Kept, adapter, chat, frame
+from tests.support.scripted import LogLines, adapter, chat, frame
 from tests.support.scripted import answer as gemini
 
 STREAM = request(body=json.dumps(chat(stream=True)).encode())
@@ -39,7 +39,7 @@ async def only_line(log):
 @pytest.mark.parametrize("waits_for", LEAVING)
 async def test_who_leaves_takes_the_call_to_gemini_along(waits_for, how):
     sent, play = LEAVING[waits_for]
-    log = Kept()
+    log = LogLines()
     async with (
         running() as (chaos, url),
         adapter(Named(url), lines=log, metrics=True, max_concurrent=1, max_queued=0) as client,
@@ -124,7 +124,7 @@ async def without_end(exchange):
 
 @pytest.mark.parametrize("how", ["closes", "resets"])
 async def test_who_leaves_while_the_server_is_writing_ends_the_stream(how):
-    log = Kept()
+    log = LogLines()
     async with running() as (chaos, url), adapter(Named(url), lines=log, inspector=False) as client:
         chaos.script = without_end
         async with raw(client, buffer=4_096) as connection:
@@ -171,7 +171,7 @@ async def test_who_reads_slowly_slows_gemini_down_and_gets_everything():
 
 
 async def test_who_never_reads_is_left_after_a_while():
-    log = Kept()
+    log = LogLines()
     async with running() as (chaos, url), adapter(Named(url), lines=log, inspector=False, write_timeout=0.3) as client:
         chaos.script = without_end
         async with raw(client, buffer=4_096) as connection:
@@ -185,7 +185,7 @@ async def test_who_never_reads_is_left_after_a_while():
 
 @pytest.mark.parametrize("how", ["closes", "resets"])
 async def test_who_leaves_in_the_middle_of_its_request_is_one_line_in_the_log(how, caplog, capfd):
-    log = Kept()
+    log = LogLines()
     async with running() as (chaos, url), adapter(Named(url), lines=log) as client:
         async with raw(client) as connection:
             await connection.send(head(length=1_000_000) + b'{"model": "')

@@ -23,7 +23,7 @@ class TokenServer:
         self.script: Callable[[], Awaitable[tuple[int, bytes]]] | None = None
         self.seconds = 3_600
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -50,7 +50,7 @@ class TokenServer:
 async def tokens() -> AsyncIterator[TokenServer]:
     """Run a server of tokens."""
     made = TokenServer()
-    server = await asyncio.start_server(made.connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     yield made
     server.close()

@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     seconds: float
 
     @property
-    def streamed(self) -> bool:
+    def is_stream(self) -> bool:
         """Return whether it is an event stream."""
         return self.headers.get(b"content-type", b"").startswith(b"text/event-stream")
 
@@ -113,13 +113,13 @@ class InProcess:
         return Answer(sent[0]["status"], dict(sent[0]["headers"]), text, time.thread_time() - begun)
 
 
-class _Kept(logging.Handler):
-    def __init__(self, kept: list[logging.LogRecord]) -> None:
+class _RecordHandler(logging.Handler):
+    def __init__(self, records: list[logging.LogRecord]) -> None:
         super().__init__(logging.ERROR)
-        self._kept = kept
+        self._records = records
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._kept.append(record)
+        self._records.append(record)
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def in_process(url: str, **settings: Any) -> Iterator[InProcess]:
     # The loop stands still between two requests, which must not count as stuck.
     off: dict[str, Any] = {"retries": 0, "circuit_pause": 0, "stuck_timeout": 0, "inspector": False}
     asked = InProcess(create_app(Settings(upstream_url=url, store="memory", **off, **settings)))
-    handler = _Kept(asked.bugs)
+    handler = _RecordHandler(asked.bugs)
     log.addHandler(handler)
     asked.open()
     try:
@@ -212,7 +212,7 @@ def check_answer(path: str, answer: Answer) -> None:
     """Raise unless this is a valid answer to this path, or an error as OpenAI has them, never of ours."""
     if answer.status >= 400:
         check_error(json.loads(answer.body)["error"])
-    elif answer.streamed:
+    elif answer.is_stream:
         check_stream(path, answer.body.decode())
     elif path.endswith("/chat/completions"):
         oracles.check_completion(json.loads(answer.body))

@@ -240,7 +240,7 @@ def check_response(response: dict[str, Any]) -> None:
     """Raise for a response that the openai package's types do not take, or that has members they do not know."""
     known = {name: value for name, value in response.items() if name not in OURS}
     parsed = openai_responses.Response.model_validate_json(json.dumps(known), strict=True)
-    assert not (unknown := list(_unknown(parsed, "response"))), unknown
+    assert not (unknown := list(_unknown_members(parsed, "response"))), unknown
     usage = response["usage"]
     if usage is not None:
         assert usage["input_tokens"] + usage["output_tokens"] == usage["total_tokens"]
@@ -264,7 +264,7 @@ def check_events(events: list[dict[str, Any]]) -> None:
             continue
         parsed = _EVENT.validate_json(json.dumps(event), strict=True)
         assert parsed.type == event["type"]
-        assert not (unknown := list(_unknown(parsed, event["type"]))), unknown
+        assert not (unknown := list(_unknown_members(parsed, event["type"]))), unknown
         state.handle_event(parsed)
     if events[-1]["type"] == "response.completed":
         whole = state._completed_response
@@ -272,15 +272,15 @@ def check_events(events: list[dict[str, Any]]) -> None:
         assert whole.output_text == parsed.response.output_text
 
 
-def _unknown(value: Any, path: str) -> Iterator[str]:
+def _unknown_members(value: Any, path: str) -> Iterator[str]:
     """Yield the members that a package's model took without knowing them."""
     if isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _unknown(item, f"{path}[{number}]")
+            yield from _unknown_members(item, f"{path}[{number}]")
     elif isinstance(value, pydantic.BaseModel):
         type_ = getattr(value, "type", "")
         extra = set(value.model_extra or ()) - UNTYPED.get(type_, set())
         yield from (f"{path}.{name}" for name in sorted(extra))
         for name in type(value).model_fields:
             if name not in UNTYPED.get(type_, set()) | REPEATED:
-                yield from _unknown(getattr(value, name), f"{path}.{name}")
+                yield from _unknown_members(getattr(value, name), f"{path}.{name}")

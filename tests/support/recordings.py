@@ -48,7 +48,7 @@ class Recording(NamedTuple):
     position: int
 
     @property
-    def streamed(self) -> bool:
+    def is_stream(self) -> bool:
         """Return whether the answer came in pieces."""
         return self.sse is not None or isinstance(self.body, list)
 

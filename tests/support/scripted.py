@@ -59,7 +59,7 @@ class Upstream:
         self.gone = asyncio.Event()
         self.url = ""
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, request after request, until either side closes it."""
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
@@ -132,7 +132,7 @@ Script = Callable[[Call], Coroutine[Any, Any, None]]
 async def run_upstream(script: Script | None) -> AsyncIterator[Upstream]:
     """Run a scripted upstream; without a script no request may reach it."""
     upstream = Upstream(script)
-    server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
     upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield upstream
@@ -167,7 +167,7 @@ class Server(uvicorn.Server):
         await self.lifespan.shutdown()
 
 
-class Kept(list[str]):
+class LogLines(list[str]):
     """The lines of a log."""
 
     def write(self, *lines: str) -> None:
@@ -213,14 +213,14 @@ async def adapter(
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """Open a client of an adapter in front of an upstream; both on real sockets, in this event loop.
 
-    `lines`, `endpoints` and `page_token` are those of `create_app`; a `Kept` keeps the text of lines. They have no
+    `lines`, `endpoints` and `page_token` are those of `create_app`; `LogLines` keeps the text of lines. They have no
     types, since each `**settings` of a test would be checked against them.
     """
     given: Object = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
     chosen = Settings(**given)
     served: Any = create_app(
         chosen,
-        lines=RequestLog(chosen, cast(LogSink, lines)) if isinstance(lines, Kept) else lines,
+        lines=RequestLog(chosen, cast(LogSink, lines)) if isinstance(lines, LogLines) else lines,
         endpoints=endpoints,
         page_token=page_token,
     )

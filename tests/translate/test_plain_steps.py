@@ -103,8 +103,8 @@ class EveryRule(Turns):
     is_traced: ClassVar[bool] = True
 
 
-def translated(kind, context):
-    """What becomes of the messages; or why they are refused."""
+def translate(kind, context):
+    """Return the translated messages, or the refusal."""
     turns = kind(context, context.known_history())
     try:
         read_messages(context.request.messages, turns)
@@ -135,8 +135,8 @@ def context_of(messages, records, model="gemini-3.5-flash", **options):
     st.sampled_from([Limits(), Limits(name_length=30, json_values=8)]),
 )
 def test_plain_steps_give_what_all_rules_give(messages, records, model, schema, limits):
-    fast = translated(Turns, context_of(messages, records, model, schema=schema, limits=limits))
-    assert fast == translated(EveryRule, context_of(messages, records, model, schema=schema, limits=limits))
+    fast = translate(Turns, context_of(messages, records, model, schema=schema, limits=limits))
+    assert fast == translate(EveryRule, context_of(messages, records, model, schema=schema, limits=limits))
 
 
 STEP: list[dict[str, Any]] = [
@@ -205,5 +205,5 @@ def test_usual_steps_are_plain_and_others_are_not(messages, records, number, mon
 
     monkeypatch.setattr(plain_steps.PlainSteps, "add", adding)
     context = context_of(messages, records)
-    assert translated(Turns, context) == translated(EveryRule, context_of(messages, records))
+    assert translate(Turns, context) == translate(EveryRule, context_of(messages, records))
     assert len(taken) == number

@@ -48,7 +48,7 @@ def dry_run(given, endpoint=""):
     return DryRun(chosen, names, Strictness(chosen.strict), endpoint=endpoint)
 
 
-def shown(run, request):
+def shown_by(run, request):
     """Return the output of the dry run; None for a refused request."""
     try:
         return orjson.loads(encode(run.whole(orjson.dumps(request))))
@@ -57,7 +57,7 @@ def shown(run, request):
 
 
 def test_every_target_exists_and_every_leaf_is_a_target():
-    told = {id_: shown(dry_run(given, endpoint), request) for id_, given, endpoint, request in REQUESTS}
+    told = {id_: shown_by(dry_run(given, endpoint), request) for id_, given, endpoint, request in REQUESTS}
     served_ = {id_: one for id_, one in told.items() if one is not None}
     assert len(served_) > len(told) // 2
     faults = {id_: found for id_, one in served_.items() if (found := faults_of(one)) != ([], [], [])}
@@ -79,7 +79,7 @@ needs_corpus = pytest.mark.skipif(ROOT is None, reason="ADAPTER_CORPUS names no 
 def test_every_leaf_of_recorded_requests_is_a_target():
     run, faults, seen = dry_run({}), {}, 0
     for id_, request in recorded_requests():
-        told = shown(run, request)
+        told = shown_by(run, request)
         if told is not None:
             seen += 1
             if (found := faults_of(told)) != ([], [], []):
@@ -177,7 +177,7 @@ class TestTargets:
             "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
             "seed": 7,
         }
-        told = shown(dry_run({}), request)
+        told = shown_by(dry_run({}), request)
         targets = {note["path"]: note["targets"] for note in told["notes"]}
         assert targets["messages[0]"] == ["/systemInstruction/parts/0"]
         assert targets["messages[1].role"] == ["/contents/0/role"]
@@ -224,7 +224,7 @@ class TestTargets:
         parameters = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^x$"}}}
         tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
         request = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "x"}], "tools": [tool]}
-        told = shown(dry_run({}), request)
+        told = shown_by(dry_run({}), request)
         pattern = next(note for note in told["notes"] if note["path"].endswith(".pattern"))
         assert pattern["targets"] == ["/tools/0/functionDeclarations/0/parametersJsonSchema/properties/a"]
 
@@ -234,7 +234,7 @@ class TestTargets:
         google = {"safety_settings": [setting]}
         sent = google if field == "google" else {"google": google}
         request = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "x"}], field: sent}
-        told = shown(dry_run({}), request)
+        told = shown_by(dry_run({}), request)
         assert told["body"]["safetySettings"] == [setting]
         assert {note["path"]: note["targets"] for note in told["notes"]}[field] == ["/safetySettings/0"]
 
@@ -242,7 +242,9 @@ class TestTargets:
         run = dry_run({})._replace(values=True)
         picture = "data:image/png;base64," + "A" * 400
         content = [{"type": "image_url", "image_url": {"url": picture}}]
-        told = shown(run, {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": content}], "seed": 7})
+        told = shown_by(
+            run, {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": content}], "seed": 7}
+        )
         text = json.dumps([note.get("before") for note in told["notes"]]) + json.dumps(
             [note.get("after") for note in told["notes"]]
         )

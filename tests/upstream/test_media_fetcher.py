@@ -32,7 +32,7 @@ class Server:
         self.heads = []
         self.tasks = []
 
-    async def connected(self, reader, writer):
+    async def asked_addresses(self, reader, writer):
         self.tasks.append(asyncio.current_task())
         try:
             await self._answer(reader, writer)
@@ -59,7 +59,7 @@ class Server:
 @pytest.fixture
 async def server():
     made = Server()
-    listening = await asyncio.start_server(made.connected, "127.0.0.1", 0)
+    listening = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     made.port = listening.sockets[0].getsockname()[1]
     made.url = f"http://127.0.0.1:{made.port}"
     yield made
@@ -248,8 +248,8 @@ class Table(AbstractResolver):
 
 
 @pytest.fixture
-async def connected(monkeypatch):
-    """Every address that is connected to."""
+async def asked_addresses(monkeypatch):
+    """Record the addresses of all connections."""
     loop = asyncio.get_running_loop()
     seen = []
     real = loop.sock_connect
@@ -266,23 +266,23 @@ def only_loopback_1(address):
     return address == "127.0.0.1"
 
 
-async def test_a_name_with_a_private_address_beside_a_public_one_is_refused(server, connected):
+async def test_a_name_with_a_private_address_beside_a_public_one_is_refused(server, asked_addresses):
     server.answers["/x"] = (200, PNG, {})
     table = Table(server.port, ["127.0.0.1", "127.0.0.2"])
     settings = FetchSettings(policy="on", ports=EVERY)
     with pytest.raises(FetchError, match="not public"):
         await Fetcher(settings, allows=only_loopback_1, names=lambda: table).fetch([f"http://a.test:{server.port}/x"])
-    assert connected == []
+    assert asked_addresses == []
 
 
-async def test_a_name_that_changes_its_address_is_connected_to_where_it_was_checked(server, connected):
+async def test_a_name_that_changes_its_address_is_connected_to_where_it_was_checked(server, asked_addresses):
     server.answers["/x"] = (302, b"", {"location": "/y"})
     server.answers["/y"] = (200, PNG, {})
     table = Table(server.port, ["127.0.0.1"], ["127.0.0.2"])
     settings = FetchSettings(policy="on", ports=EVERY)
     with pytest.raises(FetchError, match="not public"):
         await Fetcher(settings, allows=only_loopback_1, names=lambda: table).fetch([f"http://a.test:{server.port}/x"])
-    assert (connected, server.asked) == (["127.0.0.1"], ["/x"])
+    assert (asked_addresses, server.asked) == (["127.0.0.1"], ["/x"])
 
 
 async def test_no_cookie_and_no_key_is_sent_and_none_is_kept(server):

@@ -17,7 +17,7 @@ LARGE: Any = msgspec.Raw(b'{"parts":[{"text":"%b"}]}' % ("é".encode() * LEAST))
 EDGE: Any = msgspec.Raw(b'"%b"' % (b"x" * (LEAST - 2)))
 
 
-def declared(*parts: Any) -> Tool:
+def declare(*parts: Any) -> Tool:
     return Tool(function_declarations=list(parts))
 
 
@@ -25,8 +25,8 @@ CONTENTS = st.none() | st.lists(st.sampled_from([TURN, SHORT, LARGE, EDGE]), max
 DECLARATIONS = st.lists(st.sampled_from([FunctionDeclaration(name="f"), SHORT, LARGE, EDGE]), max_size=3)
 TOOLS = st.none() | st.lists(
     st.just(Tool(google_search=msgspec.Raw(b"{}")))
-    | st.builds(declared)
-    | DECLARATIONS.map(lambda some: declared(*some)),
+    | st.builds(declare)
+    | DECLARATIONS.map(lambda some: declare(*some)),
     max_size=3,
 )
 
@@ -55,5 +55,5 @@ def test_large_raw_parts_are_not_copied():
 
 
 def test_what_was_translated_now_is_one_piece():
-    request = GenerateContentRequest(contents=[TURN, SHORT], tools=[declared(FunctionDeclaration(name="f"))])
+    request = GenerateContentRequest(contents=[TURN, SHORT], tools=[declare(FunctionDeclaration(name="f"))])
     assert encode_in_pieces(request) == [encode(request)]

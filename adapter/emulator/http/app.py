@@ -325,11 +325,11 @@ class CutResponse(StreamingResponse):
     async def stream_response(self, send: Send) -> None:
         """Send the body without its end."""
 
-        async def unfinished(message: Message) -> None:
+        async def send_unfinished(message: Message) -> None:
             if message.get("more_body", True):
                 await send(message)
 
-        await super().stream_response(unfinished)
+        await super().stream_response(send_unfinished)
 
 
 def array(responses: Iterator[dict[str, Any]]) -> Iterator[bytes]:

@@ -55,7 +55,7 @@ class Violations:
         self.lines: list[str] = []
         self.fields: list[dict[str, str]] = []
 
-    def unknown(self, name: str, path: str, why: str) -> None:
+    def report_unknown(self, name: str, path: str, why: str) -> None:
         """Report a name that the message does not have, or that cannot start such a value."""
         place = f" at '{path}'" if path else ""
         self.add(path, f'Invalid JSON payload received. Unknown name "{name}"{place}: {why}')
@@ -131,7 +131,7 @@ def read_message(body: dict[str, Any], message: str, path: str, violations: Viol
     for name, value in body.items():
         field = fields.get(name)
         if field is None:
-            violations.unknown(name, path, "Cannot find field.")
+            violations.report_unknown(name, path, "Cannot find field.")
         elif value is not None and not oneof_taken(field, message, parsed, path, violations):
             parsed[field.name] = read_field(field, value, join(path, snake(field.name)), (name, path), violations)
     return parsed
@@ -157,7 +157,7 @@ def read_field(field: FieldType, value: Any, path: str, where: tuple[str, str], 
             if item is not None
         ]
     if isinstance(value, list) and field.type != "any":
-        return violations.unknown(*where, "Proto field is not repeating, cannot start list.")
+        return violations.report_unknown(*where, "Proto field is not repeating, cannot start list.")
     if field.wrap == "map":
         return read_map(field, value, path, violations)
     return read_one(field, value, path, where, violations)
@@ -182,9 +182,9 @@ def read_one(field: FieldType, value: Any, path: str, where: tuple[str, str], vi
     if field.type[0].isupper() or field.type == "struct":
         return read_object(field.type, value, path, violations)
     if isinstance(value, dict):
-        return violations.unknown(*where, "Starting an object on a scalar field.")
+        return violations.report_unknown(*where, "Starting an object on a scalar field.")
     if isinstance(value, list):
-        return violations.unknown(*where, "Proto field is not repeating, cannot start list.")
+        return violations.report_unknown(*where, "Proto field is not repeating, cannot start list.")
     try:
         return read_enum(field.enum, value) if field.enum else SCALARS[field.type](value)
     except BadValue as error:

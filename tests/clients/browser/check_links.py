@@ -30,7 +30,7 @@ def check(live: Live) -> None:
         page.expected += ["ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED", "network error"]
         expect(page.locator("#state")).to_have_text("Live")
         expect(page.locator("#lost")).to_be_hidden()
-        proxy.cut()
+        proxy.break_off()
         expect(page.locator("#state")).to_have_text("Server lost: trying again")
         expect(page.locator("#lost")).to_contain_text("The server does not answer.")
         expect(row(page, "the first")).to_have_count(1)
@@ -43,4 +43,4 @@ def check(live: Live) -> None:
     later = [head for head in proxy.heads if head.startswith("GET /inspector/changes")]
     assert "last-event-id: " not in later[0].lower()
     assert "last-event-id: " in later[-1].lower()
-    proxy.cut()
+    proxy.break_off()

@@ -45,13 +45,13 @@ def check(live: Live) -> None:
         deltas_join_to_what_was_cut(page, random)
 
 
-def drawn(random: Random, depth: int = 3) -> Any:
+def draw_value(random: Random, depth: int = 3) -> Any:
     """A JSON value."""
     kind = random.randrange(7 if depth else 5)
     if kind == 5:
-        return [drawn(random, depth - 1) for _ in range(random.randrange(4))]
+        return [draw_value(random, depth - 1) for _ in range(random.randrange(4))]
     if kind == 6:
-        return {text(random): drawn(random, depth - 1) for _ in range(random.randrange(4))}
+        return {text(random): draw_value(random, depth - 1) for _ in range(random.randrange(4))}
     return [None, True, random.randrange(-(10**18), 10**18), random.uniform(-9, 9), text(random)][kind]
 
 
@@ -60,7 +60,7 @@ def text(random: Random) -> str:
 
 
 def lines_tell_each_value_and_its_path(page: Page, random: Random) -> None:
-    values = [drawn(random) for _ in range(DRAWS)]
+    values = [draw_value(random) for _ in range(DRAWS)]
     texts = [json.dumps(value, ensure_ascii=random.random() < 0.5, indent=random.choice([None, 1])) for value in values]
     for value, given, lines in zip(values, texts, page.evaluate(LINES, texts), strict=True):
         again = "".join(
@@ -81,7 +81,7 @@ def at(value: Any, pointer: str) -> Any:
 
 
 def words_are_those_of_a_shell(page: Page, random: Random) -> None:
-    bodies = [json.dumps({"a": drawn(random)}) for _ in range(DRAWS)]
+    bodies = [json.dumps({"a": draw_value(random)}) for _ in range(DRAWS)]
     commands = [
         f"curl http://127.0.0.1/v1/chat/completions -H 'a: b' \\\n --data {shlex.quote(body)}" for body in bodies
     ]

@@ -27,7 +27,7 @@ class Proxy:
         self._listener.listen()
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
-    def cut(self) -> None:
+    def break_off(self) -> None:
         """Close every connection, and take no more."""
         for one in (self._listener, *self._sockets):
             with suppress(OSError):

@@ -15,7 +15,7 @@ from tests.emulator.asking import ask, parts, request, stream
 L16 = {"responseFormat": {"audio": {"mimeType": "AUDIO_L16"}}}
 
 
-def drawn(model: str, **config: Any) -> tuple[int, int]:
+def image_size(model: str, **config: Any) -> tuple[int, int]:
     """The size that the header of a picture tells."""
     blob = parts(ask(request("a cat", generationConfig={"imageConfig": config}), model))[-1]["inlineData"]
     width, height = struct.unpack(">II", base64.b64decode(blob["data"])[16:24])
@@ -34,8 +34,8 @@ def test_a_picture_holds_the_pixels_that_its_header_tells(ratio: str, size: str)
 
 
 def test_pictures_come_in_the_sizes_that_a_model_has() -> None:
-    assert drawn("gemini-3.1-flash-image", aspectRatio="16:9", imageSize="2K") == (2752, 1536)
-    assert drawn("gemini-3.1-flash-image", imageSize="512") == (512, 512)
+    assert image_size("gemini-3.1-flash-image", aspectRatio="16:9", imageSize="2K") == (2752, 1536)
+    assert image_size("gemini-3.1-flash-image", imageSize="512") == (512, 512)
     refused = (
         ("gemini-nano-banana-2.1", {"imageSize": "512"}),
         ("gemini-3.1-flash-lite-image", {"imageSize": "2K"}),
@@ -44,7 +44,7 @@ def test_pictures_come_in_the_sizes_that_a_model_has() -> None:
     )
     for model, config in refused:
         with pytest.raises(Refusal):
-            drawn(model, **config)
+            image_size(model, **config)
 
 
 def transcribe(text: str, mime: str = WAV_TYPE, **config: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from openai import AsyncOpenAI, BadRequestError
 
 from adapter.emulator import EmulatorSettings
 from adapter.settings import KnownClient
-from tests.support.scripted import Kept, adapter, run_emulator, run_upstream
+from tests.support.scripted import LogLines, adapter, run_emulator, run_upstream
 
 QUESTIONS = [
     {"type": "predicate", "name": "urgent", "instructions": "Does the customer say that it is urgent?"},
@@ -34,7 +34,7 @@ def openai_at(client):
 
 
 async def test_the_openai_package_gets_its_answers_in_order(gemini):
-    lines = Kept()
+    lines = LogLines()
     async with adapter(gemini, lines) as client:
         found = await openai_at(client).decisions.create(
             model="gpt-6-luna", input="This is urgent: nothing works.", questions=QUESTIONS

@@ -32,7 +32,7 @@ def open_image(b64):
     return Image.open(io.BytesIO(base64.b64decode(b64)))
 
 
-def drawn(*files, thought=None, mime="image/png", finish="STOP"):
+def image_answer(*files, thought=None, mime="image/png", finish="STOP"):
     """An answer of Gemini's with images."""
     parts: list[dict[str, Any]] = [
         {"inlineData": {"mimeType": mime, "data": base64.b64encode(file).decode()}} for file in files
@@ -71,7 +71,7 @@ async def test_a_jpeg_of_geminis_becomes_the_png_that_the_default_request_expect
     Image.new("RGB", (40, 30), "red").save(file, "JPEG")
 
     async def script(call):
-        await call.json(drawn(file.getvalue(), mime="image/jpeg"))
+        await call.json(image_answer(file.getvalue(), mime="image/jpeg"))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         found = await openai_of(client).images.generate(prompt="a cat", model="gpt-image-1")
@@ -84,7 +84,7 @@ async def test_compression_makes_smaller_files():
     Image.effect_noise((256, 256), 90).convert("RGB").save(noise, "PNG")
 
     async def script(call):
-        await call.json(drawn(noise.getvalue()))
+        await call.json(image_answer(noise.getvalue()))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         images = openai_of(client).images
@@ -112,7 +112,7 @@ async def test_each_image_of_a_stream_is_sent_as_soon_as_it_is_drawn():
     async def script(call):
         if call.number > 1:
             await first_is_here.wait()
-        await call.json(drawn(PNG))
+        await call.json(image_answer(PNG))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         stream = await openai_of(client).images.generate(prompt="a cat", stream=True, n=3)
@@ -126,7 +126,7 @@ async def test_each_image_of_a_stream_is_sent_as_soon_as_it_is_drawn():
 
 async def test_an_image_that_is_not_drawn_does_not_end_the_stream_of_the_others():
     async def script(call):
-        await call.json(drawn(finish="IMAGE_SAFETY") if call.number == 1 else drawn(PNG))
+        await call.json(image_answer(finish="IMAGE_SAFETY") if call.number == 1 else image_answer(PNG))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         stream = await openai_of(client).images.generate(prompt="a cat", stream=True, n=2)
@@ -142,7 +142,7 @@ async def test_a_client_that_leaves_a_stream_of_images_ends_all_calls():
             await asyncio.Event().wait()
         # Otherwise the client may be gone before the second call arrives, which is then never made.
         await has_both.wait()
-        await call.json(drawn(PNG))
+        await call.json(image_answer(PNG))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         stream = await openai_of(client).images.generate(prompt="a cat", stream=True, n=2)
@@ -153,7 +153,7 @@ async def test_a_client_that_leaves_a_stream_of_images_ends_all_calls():
 
 async def test_forms_send_their_files_with_the_prompt_behind_them():
     async def script(call):
-        await call.json(drawn(PNG))
+        await call.json(image_answer(PNG))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         files = [("a.png", PNG, "image/png"), ("b.bin", PNG, "application/octet-stream")]
@@ -168,7 +168,7 @@ async def test_forms_send_their_files_with_the_prompt_behind_them():
 
 async def test_an_edit_in_json_takes_references():
     async def script(call):
-        await call.json(drawn(PNG))
+        await call.json(image_answer(PNG))
 
     url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
     async with run_upstream(script) as upstream, adapter(upstream) as client:
@@ -179,7 +179,7 @@ async def test_an_edit_in_json_takes_references():
 
 async def test_variations_have_a_prompt_of_the_adapters():
     async def script(call):
-        await call.json(drawn(PNG))
+        await call.json(image_answer(PNG))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         with pytest.deprecated_call():
@@ -189,21 +189,21 @@ async def test_variations_have_a_prompt_of_the_adapters():
 
 
 async def test_pages_of_other_origins_may_not_send_forms():
-    async with run_upstream(lambda call: call.json(drawn(PNG))) as upstream, adapter(upstream) as client:
+    async with run_upstream(lambda call: call.json(image_answer(PNG))) as upstream, adapter(upstream) as client:
         headers = {"origin": "https://example.com"}
         got = await client.post("/v1/images/edits", files={"image": PNG}, data={"prompt": "a"}, headers=headers)
     assert (got.status_code, upstream.seen) == (403, [])
 
 
 async def draws(call):
-    await call.json(drawn(PNG))
+    await call.json(image_answer(PNG))
 
 
 @pytest.mark.parametrize(("policy", "text"), [("off", "ADAPTER_FETCH_MEDIA"), ("on", "not public")])
 async def test_an_image_at_a_private_address_is_never_fetched(policy, text):
     body = {"prompt": "greener", "images": [{"image_url": "http://127.0.0.1:9/x.png"}]}
     async with (
-        run_upstream(lambda call: call.json(drawn(PNG))) as upstream,
+        run_upstream(lambda call: call.json(image_answer(PNG))) as upstream,
         adapter(upstream, fetch_media=policy) as client,
     ):
         got = await client.post("/v1/images/edits", json=body)
@@ -219,7 +219,7 @@ async def test_an_image_at_an_address_is_fetched_where_the_operator_allows_it(mo
     url = "https://example.org/cat.png"
     body = {"prompt": "greener", "images": [{"image_url": url}]}
     async with (
-        run_upstream(lambda call: call.json(drawn(PNG))) as upstream,
+        run_upstream(lambda call: call.json(image_answer(PNG))) as upstream,
         adapter(upstream, fetch_media="https") as client,
     ):
         got = await client.post("/v1/images/edits", json=body)
@@ -229,7 +229,7 @@ async def test_an_image_at_an_address_is_fetched_where_the_operator_allows_it(mo
 
 async def test_a_stored_file_is_edited_by_its_id(tmp_path):
     async def script(call):
-        await call.json(drawn(PNG))
+        await call.json(image_answer(PNG))
 
     async with run_upstream(script) as upstream, adapter(upstream, files_dir=str(tmp_path)) as client:
         stored = await openai_of(client).files.create(file=("a.png", PNG, "image/png"), purpose="vision")
@@ -293,7 +293,7 @@ async def test_a_bomb_that_gemini_draws_is_an_error_and_one_that_a_client_sends_
     header = PNG[:12] + ihdr + zlib.crc32(ihdr).to_bytes(4, "big") + PNG[33:]
 
     async def script(call):
-        await call.json(drawn(header if "bomb" in json.dumps(call.request.body) else PNG))
+        await call.json(image_answer(header if "bomb" in json.dumps(call.request.body) else PNG))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         with pytest.raises(APIError, match="exceeds limit"):
@@ -327,7 +327,7 @@ async def test_the_page_shows_neither_images_nor_sounds_whole():
 
 async def test_drafts_among_the_thoughts_are_no_results():
     async def script(call):
-        await call.json(drawn(PNG, thought="AAAA"))
+        await call.json(image_answer(PNG, thought="AAAA"))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         found = await openai_of(client).images.generate(prompt="a cat")
@@ -338,7 +338,7 @@ async def test_one_blocked_among_several_is_told():
     numbers = iter(range(3))
 
     async def script(call):
-        await call.json(drawn(finish="IMAGE_SAFETY") if next(numbers) == 1 else drawn(PNG))
+        await call.json(image_answer(finish="IMAGE_SAFETY") if next(numbers) == 1 else image_answer(PNG))
 
     async with run_upstream(script) as upstream, adapter(upstream) as client:
         got = await client.post("/v1/images/generations", json={"prompt": "a cat", "n": 3})
@@ -390,7 +390,7 @@ async def test_a_model_that_draws_nothing_is_refused(model):
 
 
 async def test_strict_mode_refuses_a_mask():
-    async with run_upstream(lambda call: call.json(drawn(PNG))) as upstream, adapter(upstream) as client:
+    async with run_upstream(lambda call: call.json(image_answer(PNG))) as upstream, adapter(upstream) as client:
         with pytest.raises(OpenAIError, match="mask"):
             await openai_of(client).images.edit(
                 image=PNG, mask=PNG, prompt="a", extra_headers={"x-adapter-strict": "answers"}

@@ -9,7 +9,7 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from adapter.upstream.client import Upstream
-from tests.support.scripted import Kept, adapter, answer, chat, frame, run_emulator, run_upstream
+from tests.support.scripted import LogLines, adapter, answer, chat, frame, run_emulator, run_upstream
 
 MODEL = "gemini-3.5-flash"
 GENERATE = f"/v1beta/models/{MODEL}:generateContent"
@@ -51,7 +51,7 @@ async def test_a_body_passes_as_the_bytes_it_is_and_so_does_the_answer():
     ],
 )
 async def test_the_clients_key_comes_in_three_ways_and_goes_nowhere(headers, query):
-    lines = Kept()
+    lines = LogLines()
     async with run_upstream(ok) as upstream, adapter(upstream, lines, **KEY) as client:
         got = await client.post(GENERATE + query, json=HI, headers=headers)
         assert got.status_code == 200, got.text

@@ -179,10 +179,10 @@ async def test_google_genai_uploads_a_file_and_asks_about_it(version, tmp_path):
 
 @pytest.mark.parametrize("body", [b"no JSON", b'{"files":[1]}', b"[]"])
 async def test_a_list_that_cannot_be_read_is_no_ones(body):
-    async def told(call):
+    async def send_body(call):
         await call.json(body)
 
-    async with run_upstream(told) as upstream, adapter(upstream, **KEYS) as client:
+    async with run_upstream(send_body) as upstream, adapter(upstream, **KEYS) as client:
         got = await client.get("/v1beta/files", headers=A)
     assert (got.status_code, got.json()["error"]["message"]) == (502, "Gemini's list cannot be read.")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.guards import PATIENCE
-from tests.support.scripted import Kept, adapter, answer, frame, run_upstream
+from tests.support.scripted import LogLines, adapter, answer, frame, run_upstream
 
 MODEL = "gemini-3.5-flash"
 GENERATE = f"/v1beta/models/{MODEL}:generateContent"
@@ -34,7 +34,7 @@ async def test_an_array_that_pauses_is_still_one_array(query):
 
 @pytest.mark.parametrize("query", ["?alt=sse&key=client-key", "?key=client-key&alt=sse"])
 async def test_a_key_beside_the_form_of_a_stream_is_no_part_of_what_goes_on(query):
-    lines = Kept()
+    lines = LogLines()
     async with run_upstream(two_events) as upstream, adapter(upstream, lines, client_keys=("client-key",)) as client:
         got = await client.post(f"{STREAM}{query}", json=HI)
         headers = {"authorization": "Bearer client-key"}

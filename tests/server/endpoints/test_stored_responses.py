@@ -1,4 +1,4 @@
-"""Everything a client may refer to later: stored responses, chains of them, conversations and single items."""
+"""The things that a client may refer to later: stored responses, chains of them, conversations and single items."""
 
 import asyncio
 from typing import Any

@@ -34,7 +34,7 @@ async def app(scope, receive, send):
 
 
 @asynccontextmanager
-async def connected():
+async def open_connection():
     http = build_protocol(Settings())
     config = uvicorn.Config(
         app, http=http, lifespan="off", access_log=False, log_config=None, server_header=False, timeout_keep_alive=IDLE
@@ -59,7 +59,7 @@ async def answer(reader, writer, request=REQUEST):
 
 
 async def test_one_that_idles_is_closed():
-    async with connected() as (reader, writer):
+    async with open_connection() as (reader, writer):
         await answer(reader, writer)
         begun = time.monotonic()
         assert await reader.read() == b""
@@ -67,7 +67,7 @@ async def test_one_that_idles_is_closed():
 
 
 async def test_one_that_is_used_is_kept():
-    async with connected() as (reader, writer):
+    async with open_connection() as (reader, writer):
         for _ in range(8):
             await answer(reader, writer)
             await asyncio.sleep(0.4 * IDLE)
@@ -77,7 +77,7 @@ async def test_one_that_is_used_is_kept():
 
 
 async def test_one_whose_next_request_is_slow_is_kept():
-    async with connected() as (reader, writer):
+    async with open_connection() as (reader, writer):
         await answer(reader, writer)
         writer.write(REQUEST[:20])
         await asyncio.sleep(2.5 * IDLE)
@@ -85,7 +85,7 @@ async def test_one_whose_next_request_is_slow_is_kept():
 
 
 async def test_one_that_becomes_a_websocket_is_kept():
-    async with connected() as (reader, writer):
+    async with open_connection() as (reader, writer):
         await answer(reader, writer)
         link = writer.get_extra_info("socket").dup()
         async with connect("ws://a/", sock=link, proxy=None) as talk:

@@ -31,7 +31,7 @@ def bearer(key):
 
 
 @pytest.fixture
-def guarded():
+def gate():
     return Access(load({}, ENVIRONMENT))
 
 
@@ -42,7 +42,7 @@ def test_keys_are_kept_as_hashes():
 
 
 @pytest.mark.parametrize("key", ["key-one", "key-two", "key-three", "wrong", "", "x" * 10_000])
-def test_every_key_costs_the_same_comparisons(guarded, key, monkeypatch):
+def test_every_key_costs_the_same_comparisons(gate, key, monkeypatch):
     compared = []
 
     def counting(one, other):
@@ -51,7 +51,7 @@ def test_every_key_costs_the_same_comparisons(guarded, key, monkeypatch):
 
     monkeypatch.setattr(access, "compare_digest", counting)
     with contextlib.suppress(AccessDenied):
-        guarded.client(bearer(key))
+        gate.client(bearer(key))
     assert compared == [(32, 32)] * 3
 
 
@@ -64,8 +64,8 @@ def test_every_key_costs_the_same_comparisons(guarded, key, monkeypatch):
         [("x-goog-api-key", "key-one")],
     ],
 )
-def test_a_key_is_found_where_clients_put_it(guarded, headers):
-    assert guarded.client(request(*headers)).id == guarded.client(bearer("key-one")).id
+def test_a_key_is_found_where_clients_put_it(gate, headers):
+    assert gate.client(request(*headers)).id == gate.client(bearer("key-one")).id
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_a_key_is_found_where_clients_put_it(guarded, headers):
         [("authorization", "Bearer sha256:" + "0" * 64)],
     ],
 )
-def test_whoever_has_none_is_refused(guarded, headers):
+def test_whoever_has_none_is_refused(gate, headers):
     with pytest.raises(AccessDenied):
-        guarded.client(request(*headers))
+        gate.client(request(*headers))
 
 
 def test_a_digest_is_no_key():
@@ -93,23 +93,23 @@ def test_a_digest_is_no_key():
         Access(settings).client(bearer(settings.client_keys[0].removeprefix("sha256:")))
 
 
-def test_a_browser_sends_its_key_as_a_password(guarded):
+def test_a_browser_sends_its_key_as_a_password(gate):
     password = base64.b64encode(b"me:key-one").decode()
-    assert guarded.viewer(request(("authorization", f"Basic {password}"))).id == guarded.client(bearer("key-one")).id
+    assert gate.viewer(request(("authorization", f"Basic {password}"))).id == gate.client(bearer("key-one")).id
 
 
-def test_clients_are_told_apart_and_none_by_its_key(guarded):
-    ids = {guarded.client(bearer(key)).id for key in ("key-one", "key-two", "key-three")}
+def test_clients_are_told_apart_and_none_by_its_key(gate):
+    ids = {gate.client(bearer(key)).id for key in ("key-one", "key-two", "key-three")}
     assert len(ids) == 3
     assert not any("key" in one for one in ids)
 
 
-def test_a_client_names_the_models_on_its_list_alone(guarded):
-    client = guarded.client(bearer("key-three"))
+def test_a_client_names_the_models_on_its_list_alone(gate):
+    client = gate.client(bearer("key-three"))
     client.check("models/gemini-3.5-flash")
     with pytest.raises(ModelDenied):
         client.check("gemini-3.8-pro")
-    guarded.client(bearer("key-one")).check("gemini-3.8-pro")
+    gate.client(bearer("key-one")).check("gemini-3.8-pro")
 
 
 def test_where_no_keys_are_set_everybody_is_one():
@@ -134,11 +134,11 @@ def test_a_callers_own_key_may_have_to_be_on_the_list():
         passing.client(bearer("another"))
 
 
-def test_replaced_keys_hold_from_then_on(guarded):
-    guarded.replace(load({"client_keys": "new"}, ENVIRONMENT))
-    assert guarded.client(bearer("new"))
+def test_replaced_keys_hold_from_then_on(gate):
+    gate.replace(load({"client_keys": "new"}, ENVIRONMENT))
+    assert gate.client(bearer("new"))
     with pytest.raises(AccessDenied):
-        guarded.client(bearer("key-one"))
+        gate.client(bearer("key-one"))
 
 
 def test_keys_of_the_upstream_stay_secret_when_they_are_replaced():
@@ -152,8 +152,8 @@ def test_the_host_of_a_relay_is_secret_where_it_was_given_another_name():
     assert Access(named).secrets == {"first", "relay.example"}
 
 
-def test_what_is_kept_for_a_client_is_kept_under_the_whole_digest_of_its_key(guarded):
-    assert guarded.client(bearer("key-one")).id == hashlib.sha256(b"key-one").hexdigest()
+def test_what_is_kept_for_a_client_is_kept_under_the_whole_digest_of_its_key(gate):
+    assert gate.client(bearer("key-one")).id == hashlib.sha256(b"key-one").hexdigest()
 
 
 @pytest.mark.parametrize("headers", [[], [("authorization", "Bearer ")], [("api-key", "")]])

@@ -28,7 +28,7 @@ def wav_of(samples, channels=1, width=2, rate=RATE):
     return file.getvalue()
 
 
-async def uploaded(data, size=1_000):
+async def upload_of(data, size=1_000):
     """A file of a form that has come in pieces of so many bytes."""
     upload = FormFile(FilePart("file", "a.wav", "audio/wav"), ByteBudget(1 << 30))
     for start in range(0, len(data), size):
@@ -52,7 +52,7 @@ def samples_of(piece):
 async def test_pieces_hold_every_sample_once(frames, channels, size, longest, more):
     frame = 2 * channels
     samples = array.array("h", (n * 37 % 20_011 for n in range(frames * channels))).tobytes()
-    pieces = cut_sound(await uploaded(wav_of(samples, channels) + more, size), longest)
+    pieces = cut_sound(await upload_of(wav_of(samples, channels) + more, size), longest)
     found = [samples_of(one) for one in pieces]
     assert b"".join(found) == samples
     assert max(len(one) for one in found) <= longest * RATE * frame
@@ -63,7 +63,7 @@ async def test_pieces_hold_every_sample_once(frames, channels, size, longest, mo
 async def test_a_cut_is_made_in_silence():
     loud, still = array.array("h", [9_000, -9_000] * 500), array.array("h", bytes(1_000))
     samples = (loud * 8 + still + loud * 4 + still + loud * 9).tobytes()
-    pieces = cut_sound(await uploaded(wav_of(samples)), 15)
+    pieces = cut_sound(await upload_of(wav_of(samples)), 15)
     assert [one.start_s for one in pieces] == pytest.approx([0, 12.75], abs=0.1)
 
 
@@ -79,11 +79,11 @@ async def test_a_cut_is_made_in_silence():
     ],
 )
 async def test_what_is_no_wav_file_of_samples_of_16_bits_is_not_cut(data):
-    assert cut_sound(await uploaded(data), 1) == []
+    assert cut_sound(await upload_of(data), 1) == []
 
 
 async def test_whole_pieces_of_the_file_are_not_copied():
-    upload = await uploaded(wav_of(bytes(60_000)), 999)
+    upload = await upload_of(wav_of(bytes(60_000)), 999)
     pieces = [data for one in cut_sound(upload, 10) for data in one.data]
     shared = [data for data in pieces if any(data is piece for piece in upload.pieces)]
     assert len(shared) >= len(upload.pieces) - 8

@@ -11,7 +11,7 @@ from tests.support.figures import total, wait_until_idle
 from tests.support.guards import until
 from tests.support.request_lines import Lines
 from tests.support.responses_socket import create, receive_events, socket
-from tests.support.scripted import Kept, adapter, answer, chat, frame, run_upstream
+from tests.support.scripted import LogLines, adapter, answer, chat, frame, run_upstream
 
 CHAT = "/v1/chat/completions"
 
@@ -208,7 +208,7 @@ KEY_LIKE = "sk-" + "a" * 40
 )
 @pytest.mark.parametrize("log_format", ["plain", "json"])
 async def test_what_is_not_served_is_named_in_the_answer_and_in_the_log(log_format, method, path, shown):
-    lines = Kept()
+    lines = LogLines()
     async with run_upstream(good) as upstream, adapter(upstream, lines, log_format=log_format) as client:
         response = await client.request(method, path)
         await until(lambda: lines)

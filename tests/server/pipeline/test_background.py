@@ -423,11 +423,11 @@ async def test_a_process_that_dies_without_a_word_leaves_a_failure(tmp_path, mon
 
 @pytest.mark.parametrize(("finish", "told_as"), [("STOP", "response.completed"), ("MAX_TOKENS", "response.incomplete")])
 async def test_the_end_is_told_as_it_was_also_where_its_events_were_lost(tmp_path, monkeypatch, finish, told_as):
-    async def lost(_job):
+    async def lose(_job):
         """The store takes no events."""
 
     monkeypatch.setattr(background, "PATIENCE", 0.1)
-    monkeypatch.setattr(background.Job, "_write_piece", lost)
+    monkeypatch.setattr(background.Job, "_write_piece", lose)
 
     async def script(call):
         await call.start()

@@ -9,7 +9,7 @@ import pytest
 
 from adapter.server.pipeline.service import deadline_of
 from tests.support.guards import PATIENCE
-from tests.support.scripted import Kept, adapter, answer, chat, run_upstream
+from tests.support.scripted import LogLines, adapter, answer, chat, run_upstream
 
 pytestmark = pytest.mark.faults
 
@@ -58,7 +58,7 @@ async def test_the_clients_own_time_limit_comes_before_our_error():
     async def hangs(_call):
         await asyncio.Event().wait()
 
-    log = Kept()
+    log = LogLines()
     async with run_upstream(hangs) as upstream, adapter(upstream, lines=log) as client:
         with pytest.raises(httpx2.ReadTimeout):
             await client.post(PATH, json=chat(), headers={"x-stainless-read-timeout": "1"}, timeout=1.0)

@@ -112,14 +112,14 @@ def test_what_is_old_makes_room_unasked(clock):
 def test_figures_tell_of_searches_and_of_the_size(clock):
     told = []
 
-    class Told:
+    class Figures:
         def count_prefix(self, *, is_hit):
             told.append(is_hit)
 
         def set_prefix_bytes(self, size_bytes):
             told.append(size_bytes)
 
-    memory = PrefixMemory(1_000, Told(), clock)
+    memory = PrefixMemory(1_000, Figures(), clock)
     assert find(memory, b"[1,2]") is None
     memory.put("ann", prefix(b"1"))
     assert find(memory, b"[1,2]") == b"1"

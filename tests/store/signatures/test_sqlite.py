@@ -140,11 +140,11 @@ async def test_puts_that_come_together_share_transactions(reopened, monkeypatch)
     batches = []
     write = file.write
 
-    def counted(connection, rows):
+    def write_and_count(connection, rows):
         batches.append(len(rows))
         write(connection, rows)
 
-    monkeypatch.setattr(file, "write", counted)
+    monkeypatch.setattr(file, "write", write_and_count)
     store = await reopened()
     await asyncio.gather(*(store.put(issue(f"k{number}"), "c") for number in range(100)))
     assert sum(batches) == 100

@@ -80,9 +80,9 @@ def _plain(info: inspect.Type) -> Document:
         case inspect.StrType():
             return st.sampled_from([one for one in mutations.SCALARS if isinstance(one, str)]) | st.text(max_size=20)
         case inspect.IntType():
-            return st.integers(_bound(info.ge), _bound(info.le))
+            return st.integers(_limit(info.ge), _limit(info.le))
         case inspect.FloatType():
-            return st.floats(_bound(info.ge), _bound(info.le), allow_nan=False, allow_infinity=False)
+            return st.floats(_limit(info.ge), _limit(info.le), allow_nan=False, allow_infinity=False)
         case inspect.BoolType():
             return st.booleans()
         case inspect.NoneType():
@@ -95,5 +95,5 @@ def _plain(info: inspect.Type) -> Document:
             raise TypeError(f"no documents of {info!r}")
 
 
-def _bound(value: Any) -> Any:
+def _limit(value: Any) -> Any:
     return None if value in (None, UNSET) else value

@@ -10,7 +10,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 
-from tests.tools.mutation.killing import Noticed, noticed, passes, prepare
+from tests.tools.mutation.killing import Noticed, passes, prepare, try_mutant
 from tests.tools.mutation.mutants import TRANSLATE, Mutant, mutants_of
 from tests.tools.mutation.reach import reach_of_cases
 from tests.tools.mutation.survivors import FILE, faults, groups, stale
@@ -19,7 +19,7 @@ from tests.tools.mutation.unit_tests import reach_of_tests
 LEAST = 85
 
 
-def chosen(only: str, sample: int) -> list[Mutant]:
+def choose(only: str, sample: int) -> list[Mutant]:
     """The mutants to try: of all files, or of those whose path holds `only`; all, or so many at random."""
     files = [path for path in sorted(TRANSLATE.rglob("*.py")) if only in str(path.relative_to(TRANSLATE))]
     found = [mutant for path in files for mutant in mutants_of(path)]
@@ -32,7 +32,7 @@ def _lot(mutant: Mutant) -> bytes:
 
 
 def _row(name: str, count: Counter[Noticed]) -> str:
-    """What was noticed of a file: by cases alone, and by cases or unit tests."""
+    """The share of a file's mutants that the cases alone notice, and that the cases or the unit tests notice."""
     by_case = _share(count, Noticed.BY_CASE)
     by_any = _share(count, Noticed.BY_CASE, Noticed.BY_UNIT_TEST)
     number = count.total() - count[Noticed.NEVER]
@@ -52,9 +52,9 @@ def main() -> int:
     parser.add_argument("--stale", action="store_true", help="try none: tell the arguments whose code is gone")
     options = parser.parse_args()
     if options.stale:
-        print(*(gone := stale(groups(), chosen("", 0))), sep="\n")
+        print(*(gone := stale(groups(), choose("", 0))), sep="\n")
         return int(bool(gone))
-    mutants = sorted(chosen(options.only, options.sample), key=lambda one: (one.path, one.lines))
+    mutants = sorted(choose(options.only, options.sample), key=lambda one: (one.path, one.lines))
     files = sorted(TRANSLATE.rglob("*.py"))
     cases = reach_of_cases(files)
     tests = reach_of_tests(files, passes)
@@ -62,7 +62,7 @@ def main() -> int:
     counts: dict[str, Counter[Noticed]] = {}
     alive: list[Mutant] = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        for mutant, first in zip(mutants, pool.map(lambda one: noticed(one, cases, tests), mutants), strict=True):
+        for mutant, first in zip(mutants, pool.map(lambda one: try_mutant(one, cases, tests), mutants), strict=True):
             counts.setdefault(mutant.file, Counter())[first] += 1
             if first is Noticed.NEVER:
                 alive.append(mutant)

@@ -1,4 +1,4 @@
-"""Whether the cases, or else the unit tests, notice a mutant: they run in forks of a process with everything loaded."""
+"""Tries mutants: the cases, and after them the unit tests, run in forks of a process with everything loaded."""
 
 import enum
 import gc
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from tests.support import pure
 from tests.tools.mutation import unit_tests
-from tests.tools.mutation.loading import caches, loaded, replaced
+from tests.tools.mutation.loading import caches, load_cases, replace_function
 from tests.tools.mutation.mutants import Mutant
 from tests.tools.mutation.reach import Reach
 
@@ -17,7 +17,7 @@ SECONDS = 120
 
 
 class Noticed(enum.Enum):
-    """Who noticed a mutant first."""
+    """The tests that noticed a mutant first."""
 
     BY_CASE = "by a case"
     BY_UNIT_TEST = "by a unit test"
@@ -33,8 +33,8 @@ def prepare() -> None:
     gc.disable()
 
 
-def noticed(mutant: Mutant, cases: Reach, tests: Reach) -> Noticed:
-    """Who fails, or hangs, with the mutant in place of the original."""
+def try_mutant(mutant: Mutant, cases: Reach, tests: Reach) -> Noticed:
+    """Return the tests that fail, or hang, with the mutant in place of the original."""
     if not passes(lambda: _run_cases(mutant, cases.of(mutant), anew=cases.loads(mutant))):
         return Noticed.BY_CASE
     reaching = tests.of(mutant)
@@ -64,7 +64,7 @@ def _child(work: Callable[[], bool]) -> int:
 
 
 def _run_cases(mutant: Mutant, cases: Sequence[str], anew: bool) -> bool:
-    module = loaded(mutant) if anew else replaced(mutant)
+    module = load_cases(mutant) if anew else replace_function(mutant)
     for case in cases:
         module.check_case(*pure.RUNS[int(case)])
     return True

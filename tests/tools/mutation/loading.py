@@ -19,7 +19,7 @@ TRANSLATION = "adapter.translate"
 RELOADED = (TRANSLATION, "adapter.settings", "adapter.server", "adapter.cli", "tests.support.pure")
 
 
-def loaded(mutant: Mutant | None = None) -> Any:
+def load_cases(mutant: Mutant | None = None) -> Any:
     """Load anew what runs the cases and all it depends on, so that no table or import keeps the original.
 
     A package's attribute goes too: `from adapter import settings` would take it.
@@ -56,7 +56,7 @@ def caches() -> list[Callable[[], None]]:
     return found
 
 
-def replaced(mutant: Mutant) -> Any:
+def replace_function(mutant: Mutant) -> Any:
     """The module that runs the cases, with the changed function's code in the place of the original's: quicker."""
     holder: Any = sys.modules[_module(mutant.path)]
     code = compile(mutant.source, str(mutant.path), "exec")

@@ -10,7 +10,7 @@ import coverage
 
 from tests.support import pure
 from tests.support.paths import REPOSITORY
-from tests.tools.mutation.loading import caches, loaded
+from tests.tools.mutation.loading import caches, load_cases
 from tests.tools.mutation.mutants import Mutant
 
 LOADING = -1
@@ -20,7 +20,7 @@ Place = tuple[Path, int]
 
 
 class Use(NamedTuple):
-    """Where a name stands: in which statement, of which statement at the top of the file."""
+    """A use of a name: the statement, and the statement at the top of the file that contains it."""
 
     place: Place
     top: ast.stmt
@@ -53,7 +53,7 @@ class Reach:
                     self._uses[name].append(Use((path, self._first[path].get(line, line)), top))
 
     def loads(self, mutant: Mutant) -> bool:
-        """Whether a changed line runs when its module is loaded, or its function does, which may leave closures."""
+        """Return whether a changed line runs when its module is loaded, or when its function makes closures."""
         return not mutant.function or any(map(self._loading, self._places(mutant) | self._beside(mutant)))
 
     def of(self, mutant: Mutant) -> list[str]:
@@ -85,12 +85,12 @@ class Reach:
         return LOADING in self._found.get(place, ())
 
     def _users(self, top: ast.stmt) -> "Users | None":
-        """What uses the names that a statement binds, by way of other tables too; None: whatever there is."""
+        """The functions that use names which a statement binds, also through other tables; None: any function may."""
         waiting = [top]
         seen: set[str] = set()
         places: set[Place] = set()
         while waiting:
-            bound = _bound(waiting.pop())
+            bound = _bound_names(waiting.pop())
             if bound is None:
                 return None
             for name in bound - seen:
@@ -118,7 +118,7 @@ def reach_of_cases(files: Sequence[Path]) -> Reach:
     """Run all cases once and see which lines each of them runs; the server's code, too, is run by all of them."""
     measured = coverage.Coverage(data_file=None, include=[str(path) for path in files], config_file=False)
     measured.start()
-    cases = loaded()
+    cases = load_cases()
     emptying = caches()
     for number, run in enumerate(pure.RUNS):
         for empty in emptying:
@@ -129,10 +129,12 @@ def reach_of_cases(files: Sequence[Path]) -> Reach:
     runs = [str(number) for number in range(len(pure.RUNS))]
     server = (path for path in (REPOSITORY / "adapter").rglob("*.py") if path not in files)
     names = {name for path in server for name in names_in(path)}
-    return Reach(files, reached(measured.get_data(), runs), runs, dict.fromkeys(names, frozenset(range(len(runs)))))
+    return Reach(
+        files, runs_by_statement(measured.get_data(), runs), runs, dict.fromkeys(names, frozenset(range(len(runs))))
+    )
 
 
-def reached(data: coverage.CoverageData, runs: Sequence[str]) -> dict[Place, set[int]]:
+def runs_by_statement(data: coverage.CoverageData, runs: Sequence[str]) -> dict[Place, set[int]]:
     """The numbers of the runs, which are coverage's contexts, by statement; none is running: `LOADING`."""
     numbers = {run: number for number, run in enumerate(runs)} | {"": LOADING}
     found: dict[Place, set[int]] = defaultdict(set)
@@ -174,7 +176,7 @@ def _names(top: ast.AST) -> Iterator[tuple[str, int]]:
             yield node.attr, node.lineno
 
 
-def _bound(statement: ast.stmt) -> set[str] | None:
+def _bound_names(statement: ast.stmt) -> set[str] | None:
     """The names that a statement binds; None where that is not all it does."""
     match statement:
         case ast.FunctionDef(name=name):

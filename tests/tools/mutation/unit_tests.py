@@ -15,13 +15,13 @@ from tests.__main__ import UNITS
 from tests.support.paths import REPOSITORY
 from tests.tools.mutation.loading import caches, without_ours
 from tests.tools.mutation.mutants import Mutant
-from tests.tools.mutation.reach import Reach, names_in, reached
+from tests.tools.mutation.reach import Reach, names_in, runs_by_statement
 
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider")
 
 
 def run(tests: Sequence[str], mutant: Mutant) -> bool:
-    """Whether the tests pass with a mutant, in their order and up to the first that fails; in a fork."""
+    """Return whether the tests pass with a mutant, in their order and up to the first that fails; in a fork."""
     without_ours(mutant)
     files = dict.fromkeys(test.partition("::")[0] for test in tests)
     code = pytest.main([*OPTIONS, *files], plugins=[_Chosen(tests)])
@@ -39,7 +39,7 @@ def reach_of_tests(files: Sequence[Path], fork: Callable[[Callable[[], bool]], b
         runs = ids.read_text().splitlines()
         data = coverage.CoverageData(str(recorded))
         data.read()
-        found = reached(data, runs)
+        found = runs_by_statement(data, runs)
     outside: dict[str, set[int]] = {}
     by_file: dict[str, set[int]] = {}
     for number, test in enumerate(runs):

@@ -69,7 +69,7 @@ ROWS = {
     ),
     "hosted-tool-as-function": (
         "A function replaces a tool that Gemini does not have.",
-        "Nothing: calls come back as the tool's own.",
+        "No action needed: calls come back as the tool's own.",
     ),
     "image-detail-ignored": (
         "The image's detail is ignored.",
@@ -119,7 +119,7 @@ ROWS = {
     ),
     "mcp-call-as-function": (
         "A call that another vendor's MCP client made goes to Gemini as a function's.",
-        "Nothing: its name, arguments and result all arrive.",
+        "No action needed: its name, arguments and result all arrive.",
     ),
     "messages-reordered": ("A message moved behind the results of calls.", "Send the results right after their calls."),
     "model-fallback": (
@@ -195,7 +195,7 @@ ROWS = {
     ),
     "signature-edited": (
         "The thought signature that is known belongs to another call or answer: the history was edited.",
-        "Nothing: Gemini refuses a signature that is not the call's own.",
+        "No action needed: Gemini refuses a signature that is not the call's own.",
     ),
     "signature-foreign": (
         "A thought signature that another upstream issued is left out.",
@@ -212,10 +212,10 @@ ROWS = {
     ),
     "signature-unproven": (
         "Version 0.1 stored a thought signature for this call, and nothing tells whether the call was edited since.",
-        "Nothing: it passes with the conversations of version 0.1.",
+        "No action needed: it passes with the conversations of version 0.1.",
     ),
     "sound-in-pieces": (
-        "A sound that is too long for times is heard in pieces, cut where it is quietest.",
+        "A sound that is too long for times is transcribed in pieces, cut where it is quietest.",
         "Send shorter sounds, or ask for json or text.",
     ),
     "speech-in-parts": (

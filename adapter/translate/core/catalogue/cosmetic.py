@@ -12,15 +12,15 @@ ROWS = {
     ),
     "answer-echo-dropped": (
         "Details that an earlier answer had beside its text are not sent back.",
-        "Nothing: the text arrives.",
+        "No action needed: the text arrives.",
     ),
     "arguments-normalised": (
         "A call's arguments were written in an unusual way that means the same.",
-        "Nothing: the object that was meant arrives.",
+        "No action needed: the object that was meant arrives.",
     ),
     "audio-repackaged": (
         "The answer's audio has another container, and the same samples.",
-        "Nothing: the samples are Gemini's.",
+        "No action needed: the samples are Gemini's.",
     ),
     "block-as-refusal": ("A blocked prompt is returned as a refusal.", "Set ADAPTER_BLOCKED_PROMPT for an error."),
     "character-replaced": (
@@ -29,11 +29,11 @@ ROWS = {
     ),
     "choice-renamed": (
         "A value to choose is called something else at Gemini.",
-        "Nothing: the answer has the value as it was sent.",
+        "No action needed: the answer has the value as it was sent.",
     ),
     "client-metadata-not-sent": (
         "The client's data about itself are not sent.",
-        "Nothing: it is about the client alone.",
+        "No action needed: it is about the client alone.",
     ),
     "completion-not-stored": (
         "Completions are not kept for OpenAI's dashboard.",
@@ -41,17 +41,17 @@ ROWS = {
     ),
     "continuation-token-dropped": (
         "A token for going on is left out of an answer that is complete.",
-        "Nothing: there is nothing to go on with.",
+        "No action needed: there is nothing to go on with.",
     ),
     "custom-tool-as-function": (
         "A custom tool goes to Gemini as a function with one text.",
-        "Nothing: calls come back as the tool's own.",
+        "No action needed: calls come back as the tool's own.",
     ),
     "empty-content-dropped": ("Gemini takes no empty text or turn: it is left out.", "Leave empty messages out."),
     "empty-stop-dropped": ("An empty stop sequence never stops, and is left out.", "Leave it out."),
     "file-uploaded-again": (
         "Gemini had lost its copy of a stored file before its time: it was uploaded again.",
-        "Nothing: the answer is to the file itself.",
+        "No action needed: the answer is to the file itself.",
     ),
     "finish-reason-nearest": (
         "OpenAI's nearest finish reason replaces Gemini's.",
@@ -71,7 +71,7 @@ ROWS = {
     ),
     "logprob-not-finite": (
         "A log probability that is NaN or infinite is returned as OpenAI's lowest.",
-        "Nothing: the token is as unlikely as can be.",
+        "No action needed: the token is as unlikely as can be.",
     ),
     "media-by-reference": ("Gemini fetches the URL itself.", "Send a data URL if Gemini cannot reach it."),
     "media-type-corrected": (
@@ -83,7 +83,7 @@ ROWS = {
         "Ask for the model by its own name.",
     ),
     "no-output-limit": ("A limit of -1 asks for none.", "Leave the limit out."),
-    "number-spelling": ("A whole number was written with a point.", "Nothing: the number arrives."),
+    "number-spelling": ("A whole number was written with a point.", "No action needed: the number arrives."),
     "obfuscation-absent": (
         "Chunks are not padded against observers of their length.",
         "Leave include_obfuscation out.",
@@ -105,10 +105,10 @@ ROWS = {
         "A file is stored for an endpoint that is not served here.",
         "Nothing is needed: the file can be downloaded.",
     ),
-    "refusal-as-text": ("A refusal in the history is sent as the model's text.", "Nothing: the words arrive."),
+    "refusal-as-text": ("A refusal in the history is sent as the model's text.", "No action needed: the words arrive."),
     "result-as-text": (
         "A tool's result travels as text inside an object, so that Gemini reads it unchanged.",
-        "Nothing: the whole result arrives.",
+        "No action needed: the whole result arrives.",
     ),
     "safety-setting-added": (
         "The operator's safety setting holds, since the request has none.",
@@ -116,22 +116,22 @@ ROWS = {
     ),
     "schema-annotation-described": (
         "An annotation of a schema is in its description.",
-        "Nothing: the model reads it there.",
+        "No action needed: the model reads it there.",
     ),
     "schema-annotation-dropped": ("An annotation of a schema that constrains nothing is left out.", "Leave it out."),
     "schema-enum-as-text": (
         "Numbers of an enum travel as texts, and come back as numbers.",
-        "Nothing: arguments are restored.",
+        "No action needed: arguments are restored.",
     ),
-    "schema-name-dropped": ("Gemini's schemas have no name.", "Nothing: the name is a label."),
-    "schema-title-dropped": ("Gemini takes no title beside a $ref.", "Nothing: the definition has its own."),
+    "schema-name-dropped": ("Gemini's schemas have no name.", "No action needed: the name is a label."),
+    "schema-title-dropped": ("Gemini takes no title beside a $ref.", "No action needed: the definition has its own."),
     "seed-folded": (
         "A seed of 32 bits replaces a longer one, always the same one.",
         "Send a seed of 32 bits.",
     ),
     "stream-value-replaced": (
         "A value came several times in a stream: the last one counts.",
-        "Nothing: Gemini corrected itself.",
+        "No action needed: Gemini corrected itself.",
     ),
     "tags-not-stored": (
         "Tags for stored completions are not kept.",
@@ -139,21 +139,21 @@ ROWS = {
     ),
     "thoughts-not-replayed": (
         "Thoughts of earlier answers are not sent back: their signatures are.",
-        "Nothing: Gemini wants signatures alone.",
+        "No action needed: Gemini wants signatures alone.",
     ),
-    "token-id-dropped": ("OpenAI names tokens by their text.", "Nothing: the texts arrive."),
+    "token-id-dropped": ("OpenAI names tokens by their text.", "No action needed: the texts arrive."),
     "tool-choice-spelling": (
         "The tool choice was spelled as another vendor's API spells it.",
-        "Nothing: the meaning arrives.",
+        "No action needed: the meaning arrives.",
     ),
     "tool-declared-twice": ("A tool is declared twice alike: it is sent once.", "Declare it once."),
     "tool-group-flattened": (
         "Gemini knows no groups of functions: their names begin with the group's.",
-        "Nothing: calls come back with group and name.",
+        "No action needed: calls come back with group and name.",
     ),
     "tool-record-dropped": (
         "The record of a finished tool use is left out: its results are in the answers.",
-        "Nothing: the answers arrive.",
+        "No action needed: the answers arrive.",
     ),
     "top-logprobs-alone": (
         "Alternatives come only with log probabilities, which were not asked for.",
@@ -161,13 +161,16 @@ ROWS = {
     ),
     "transcript-at-once": (
         "A chat model's segments come together, when all of it was heard: they are one JSON.",
-        "Ask a model for transcriptions, whose segments come as they are heard.",
+        "Ask a model for transcriptions, whose segments come while it listens.",
     ),
     "transcript-details-unknown": (
         "Segments have neither tokens nor probabilities: these are empty or zero.",
         "Do not filter segments by them.",
     ),
-    "user-not-sent": ("The end user's id is not sent to Gemini.", "Nothing: it identifies users to OpenAI alone."),
+    "user-not-sent": (
+        "The end user's id is not sent to Gemini.",
+        "No action needed: it identifies users to OpenAI alone.",
+    ),
     "variation-prompt-added": (
         "A prompt asks for a variation: Gemini has no call for it.",
         "Use /v1/images/edits with a prompt of your own.",
