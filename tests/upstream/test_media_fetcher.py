@@ -32,7 +32,7 @@ class Server:
         self.heads = []
         self.tasks = []
 
-    async def asked_addresses(self, reader, writer):
+    async def serve(self, reader, writer):
         self.tasks.append(asyncio.current_task())
         try:
             await self._answer(reader, writer)

@@ -6,7 +6,7 @@ ROWS = {
         "Send its content as text, image, audio, video or file.",
     ),
     "conversation-not-kept": (
-        "The conversation is read and does not grow: nothing is stored for it.",
+        "The conversation is read but not extended: nothing is stored for this request.",
         "Send store: true, or carry the items yourself.",
     ),
     "encoder-missing": (
@@ -19,8 +19,8 @@ ROWS = {
         "Name a file search store of Gemini's (fileSearchStores/...).",
     ),
     "file-unknown": (
-        "The file is not one of Gemini's Files API.",
-        "Send the file's content, or files/... of Gemini's Files API.",
+        "The file is not in Gemini's Files API.",
+        "Send the file's content, or the name of a file in Gemini's Files API (files/...).",
     ),
     "image-format-unavailable": (
         "Gemini draws no images of this format: a PNG file is sent.",
@@ -35,12 +35,12 @@ ROWS = {
         "Use tools and tool_calls.",
     ),
     "life-shortened": (
-        "A file expires earlier than it was to.",
+        "A file expires earlier than requested.",
         "Ask the operator for a longer responses_max_age, or store the file again.",
     ),
     "limit-exceeded": ("A value is larger than Gemini or this server takes.", "Send less at once."),
     "logprobs-unavailable": ("The answer has no log probabilities.", "Use a model that gives them, without a stream."),
-    "malformed-value": ("A value has not the form that it must have.", "Correct the value at this path."),
+    "malformed-value": ("A value does not have the required form.", "Correct the value at this path."),
     "media-unreachable": (
         "Gemini cannot fetch this URL.",
         "Send a data URL, or let the operator set ADAPTER_FETCH_MEDIA.",
@@ -58,11 +58,11 @@ ROWS = {
         "The response was not stored: it cannot be read or continued later.",
         "Carry the items yourself, or have the store repaired.",
     ),
-    "schema-unusable": ("A schema is none, or too deep or too large.", "Correct or simplify the schema."),
+    "schema-unusable": ("A schema is invalid, too deep or too large.", "Correct or simplify the schema."),
     "setting-contradicted": ("Two settings of the request exclude each other.", "Send one of them."),
     "stored-prompt-unavailable": ("Prompt templates are stored at OpenAI.", "Send the prompt itself."),
     "tokens-unreadable": (
-        "The input is an array of token numbers, and their data are not here.",
+        "The input is an array of token numbers, and the server lacks the data to decode them.",
         "Send texts, or let the operator install tiktoken and set TIKTOKEN_CACHE_DIR.",
     ),
     "tool-type-unsupported": (
@@ -79,7 +79,7 @@ ROWS = {
         "Gemini leaves nothing out: a conversation that is too long is an error.",
         "Shorten the conversation before it is too long.",
     ),
-    "unknown-value": ("A value is none of those that the field has.", "Send one of the field's values."),
+    "unknown-value": ("The field does not allow this value.", "Send one of the field's values."),
     "value-missing": ("A required value is missing.", "Send the value at this path."),
     "wrong-endpoint": (
         "Another endpoint or API serves the model.",

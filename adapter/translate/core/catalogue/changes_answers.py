@@ -101,7 +101,7 @@ ROWS = {
         "Use Gemini 3 or later for JSON beside functions.",
     ),
     "late-system-message": (
-        "A system message after the first turn does not have the place that it had.",
+        "A system message after the first turn is sent at another place, or in another form.",
         "Send system messages first, or set ADAPTER_LATER_SYSTEM.",
     ),
     "leaked-thought-moved": (
@@ -123,11 +123,11 @@ ROWS = {
     ),
     "messages-reordered": ("A message moved behind the results of calls.", "Send the results right after their calls."),
     "model-fallback": (
-        "Another model answered, since the one asked for could not.",
+        "Another model answered, since the requested one could not.",
         "Send the request again later if the model matters.",
     ),
     "model-retired": (
-        "A model that has ended has a successor, which answers.",
+        "The model has ended: its successor answers.",
         "Ask for the successor by its own name.",
     ),
     "model-substituted": (
@@ -139,7 +139,7 @@ ROWS = {
         "Set safety_settings, or ask a moderation endpoint.",
     ),
     "moderation-block": (
-        "An input that Gemini blocked without telling a category is flagged under one.",
+        "Gemini blocked an input without naming a category: it is flagged under one of OpenAI's.",
         "Read flagged, and not which category it is.",
     ),
     "moderation-by-ratings": (
@@ -147,7 +147,7 @@ ROWS = {
         "Use an upstream with the Decisions API (Google AI Studio).",
     ),
     "output-limit-added": (
-        "The answer is as short as OpenAI's default for this endpoint.",
+        "The answer is limited to OpenAI's default for this endpoint.",
         "Send max_tokens.",
     ),
     "output-limit-lowered": (
@@ -194,7 +194,7 @@ ROWS = {
         "Continue that conversation where it began, or send it as messages.",
     ),
     "signature-edited": (
-        "The thought signature that is known belongs to another call or answer: the history was edited.",
+        "The stored thought signature belongs to another call or answer: the history was edited.",
         "No action needed: Gemini refuses a signature that is not the call's own.",
     ),
     "signature-foreign": (
@@ -211,7 +211,7 @@ ROWS = {
         "Look at the store: the log says what failed. The next request asks it again.",
     ),
     "signature-unproven": (
-        "Version 0.1 stored a thought signature for this call, and nothing tells whether the call was edited since.",
+        "Version 0.1 stored a thought signature for this call, and cannot show whether the call was edited since.",
         "No action needed: it passes with the conversations of version 0.1.",
     ),
     "sound-in-pieces": (
@@ -242,7 +242,7 @@ ROWS = {
         "Declare only the tool that must be used.",
     ),
     "tool-choice-moot": (
-        "There are no functions that the tool choice could mean.",
+        "The tool choice has no effect: there are no functions to choose from.",
         "Leave tool_choice out, or declare tools.",
     ),
     "tool-conflict": (
@@ -260,11 +260,11 @@ ROWS = {
         "Send results only beside their calls.",
     ),
     "tool-result-unnamed": (
-        "A result that names no call is taken for the first call that waits.",
+        "A result that names no call goes to the first call without a result.",
         "Send tool_call_id with each result.",
     ),
     "trailing-assistant": (
-        "The model wants a user's turn last: one that asks to go on follows.",
+        "The model wants a user's turn last: one that asks it to continue is added.",
         "End with a user's message.",
     ),
     "transcript-times-estimated": (
@@ -284,7 +284,7 @@ ROWS = {
         "Check its spelling, or send it inside google if it is Gemini's.",
     ),
     "upstream-fallback": (
-        "Another upstream answered, since the first could not: it may serve the model otherwise.",
+        "Another upstream answered, since the first could not: it may serve the model differently.",
         "Send the request again later if the upstream matters.",
     ),
     "upstream-field-unsupported": (

@@ -28,7 +28,7 @@ ROWS = {
         "Cut texts between characters.",
     ),
     "choice-renamed": (
-        "A value to choose is called something else at Gemini.",
+        "Gemini has another name for this value.",
         "No action needed: the answer has the value as it was sent.",
     ),
     "client-metadata-not-sent": (
@@ -40,15 +40,15 @@ ROWS = {
         "Use the Responses API for answers that are kept.",
     ),
     "continuation-token-dropped": (
-        "A token for going on is left out of an answer that is complete.",
-        "No action needed: there is nothing to go on with.",
+        "A continuation token is left out of an answer that is complete.",
+        "No action needed: there is nothing to continue.",
     ),
     "custom-tool-as-function": (
         "A custom tool goes to Gemini as a function with one text.",
         "No action needed: calls come back as the tool's own.",
     ),
     "empty-content-dropped": ("Gemini takes no empty text or turn: it is left out.", "Leave empty messages out."),
-    "empty-stop-dropped": ("An empty stop sequence never stops, and is left out.", "Leave it out."),
+    "empty-stop-dropped": ("An empty stop sequence has no effect, and is left out.", "Leave it out."),
     "file-uploaded-again": (
         "Gemini had lost its copy of a stored file before its time: it was uploaded again.",
         "No action needed: the answer is to the file itself.",
@@ -75,7 +75,7 @@ ROWS = {
     ),
     "media-by-reference": ("Gemini fetches the URL itself.", "Send a data URL if Gemini cannot reach it."),
     "media-type-corrected": (
-        "The type of a file was sent under its registered name, or told by its name or content.",
+        "A file's media type was replaced by its registered name, or by the type that its name or content shows.",
         "Send the registered media type.",
     ),
     "model-alias": (
@@ -94,7 +94,7 @@ ROWS = {
     ),
     "participant-name-dropped": (
         "Gemini knows no participants' names; the role or the call says who speaks.",
-        "Nothing, unless the name itself matters: say it in the text.",
+        "No action needed, unless the name itself matters: then say it in the text.",
     ),
     "phase-dropped": ("Gemini knows no phases of an answer.", "Leave it out."),
     "prediction-unused": (
@@ -103,7 +103,7 @@ ROWS = {
     ),
     "purpose-not-served": (
         "A file is stored for an endpoint that is not served here.",
-        "Nothing is needed: the file can be downloaded.",
+        "No action needed: the file can be downloaded.",
     ),
     "refusal-as-text": ("A refusal in the history is sent as the model's text.", "No action needed: the words arrive."),
     "result-as-text": (
@@ -126,7 +126,7 @@ ROWS = {
     "schema-name-dropped": ("Gemini's schemas have no name.", "No action needed: the name is a label."),
     "schema-title-dropped": ("Gemini takes no title beside a $ref.", "No action needed: the definition has its own."),
     "seed-folded": (
-        "A seed of 32 bits replaces a longer one, always the same one.",
+        "A longer seed is folded into 32 bits: the same seed always gives the same one.",
         "Send a seed of 32 bits.",
     ),
     "stream-value-replaced": (
@@ -160,7 +160,7 @@ ROWS = {
         "Send logprobs: true.",
     ),
     "transcript-at-once": (
-        "A chat model's segments come together, when all of it was heard: they are one JSON.",
+        "A chat model's segments come together at the end, since they are one JSON text.",
         "Ask a model for transcriptions, whose segments come while it listens.",
     ),
     "transcript-details-unknown": (

@@ -6,7 +6,7 @@ ROWS = {
         "Declare the same tools in each request where caching matters.",
     ),
     "answer-continued": (
-        "Further calls went on with a long answer, each with the whole prompt.",
+        "Further calls continued a long answer, each with the whole prompt.",
         "Ask for shorter answers, or set ADAPTER_CONTINUATIONS to 0.",
     ),
     "cache-hint-ignored": (
@@ -31,7 +31,10 @@ ROWS = {
         "Gemini has no such service tier: the standard one serves.",
         "Ask for default, flex or priority.",
     ),
-    "tools-declared-at-once": ("All tools are declared at once: none need to be searched for.", "Declare fewer tools."),
+    "tools-declared-at-once": (
+        "All tools are declared at once: the model does not have to search for them.",
+        "Declare fewer tools.",
+    ),
     "usage-estimated": (
         "The model counts no tokens for this: the usage is an estimate.",
         "Use a model that counts them where bills are made from it.",
