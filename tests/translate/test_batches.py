@@ -1,10 +1,13 @@
 """Batches, purely: fields, lines, rows for Gemini and back, states, figures."""
 
 import json
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import pytest
+from google.rpc import code_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +21,8 @@ from adapter.wire.openai.files import ExpiresAfter
 CHAT = "/v1/chat/completions"
 WANTED = {"input_file_id": "file-1", "endpoint": CHAT, "completion_window": "24h"}
 LINE = {"custom_id": "a", "method": "POST", "url": CHAT, "body": {"model": "m"}}
+
+CODE_PROTO = Path(code_pb2.__file__).with_name("code.proto")
 
 DEEP = b'{"custom_id":"a","method":"PUT","url":"/v1/chat/completions","body":%b1%b}'
 
@@ -150,6 +155,13 @@ def test_a_result_is_an_answer_or_an_error(line, answer, code):
 def test_an_error_of_a_row_has_the_status_that_it_would_have_by_itself(error, status, name):
     code, told = batches.row_error(error)
     assert (code, told.code, told.status, told.message) == (status, status, name, error.message)
+
+
+def test_every_code_of_googles_has_the_status_that_google_gives_it():
+    documented = re.findall(r"// HTTP Mapping: (\d+) .*\n\s+(\w+) = (\d+);", CODE_PROTO.read_text())
+    assert len(documented) == 17
+    for status, name, code in documented[1:]:
+        assert batches.row_error(Status(code=int(code), status=name))[0] == int(status), name
 
 
 def test_states_that_end_a_job():

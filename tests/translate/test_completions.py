@@ -3,9 +3,17 @@
 import msgspec
 import pytest
 
-from adapter.translate.completions import CompletionStream, CompletionView, echo_prompts, from_chat, to_chat
+from adapter.translate.completions import (
+    CompletionStream,
+    CompletionView,
+    echo_prompts,
+    from_chat,
+    path_of,
+    source_of,
+    to_chat,
+)
 from adapter.translate.core.capabilities import ModelCapabilities
-from adapter.translate.core.notes import Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.completions import Completion, CompletionRequest
 from tests.support.answering import Object
@@ -39,6 +47,43 @@ def test_what_openai_refuses_is_refused_at_its_field(fields: Object, path: str) 
 def test_the_first_answers_are_the_best_ones_and_as_many_as_asked_for_need_no_note() -> None:
     codes = [[note.code for note in view_of(prompt="a", n=2, best_of=most, max_tokens=5).notes] for most in (2, 3)]
     assert [("best-of-unavailable" in one) for one in codes] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "note"),
+    [
+        ("messages[0].content", "prompt", "prompt"),
+        ("max_completion_tokens", "max_tokens", "max_tokens"),
+        ("top_logprobs", "logprobs", "logprobs"),
+        ("reasoning_effort", "model", "reasoning_effort"),
+        ("seed", "seed", "seed"),
+    ],
+)
+def test_a_field_of_the_chat_has_the_name_of_the_field_it_stands_for(path: str, source: str, note: str) -> None:
+    request = CompletionRequest(model="m", prompt="a")
+    assert (source_of(request, 0, path), path_of(path)) == (source, note)
+
+
+def test_a_prompt_of_several_is_named_with_its_place_and_a_suffix_by_its_own_name() -> None:
+    request = CompletionRequest(model="m", prompt=["a", "b"], suffix="c")
+    places = [source_of(request, 1, path) for path in ("messages[0].content", "messages[1].content")]
+    assert places == ["suffix", "prompt[1]"]
+    for prompt in ("a", [1, 2]):
+        assert source_of(CompletionRequest(model="m", prompt=prompt), 0, "messages[0].content") == "prompt"
+
+
+def test_notes_of_a_chat_are_told_once_and_not_those_on_fields_that_no_client_sent() -> None:
+    view = viewed(prompt="a")
+    chat = [
+        Note("max_completion_tokens", Fate.EXACT),
+        Note("reasoning_effort", Fate.DROPPED, "thinking-unavailable", "none"),
+        Note("top_logprobs", Fate.EXACT),
+        Note("messages[0].content", Fate.DROPPED, "part-empty", "no text"),
+    ]
+    told = [(note.path, note.fate) for note in view.ledger(chat)]
+    own = [(note.path, note.fate) for note in view.notes]
+    assert "max_tokens" in [path for path, _ in own]
+    assert told == [*own, ("logprobs", Fate.EXACT), ("prompt", Fate.DROPPED)]
 
 
 USAGE = {

@@ -36,6 +36,7 @@ def test_the_upstream_that_answers_is_who_issued_the_signatures_also_after_a_hea
     response, unknown = read({name: value for name, value in answer(call).items() if name != "modelVersion"})
     chunks = machine.feed(response, unknown)
     assert (before.model, chunks[0].model) == ("asked", "another")
+    assert [choice.index for choice in before.choices] == [0]
     assert before.id == chunks[0].id == STAMP.id
     assert {issued.signature.origin for issued in machine.take_issued()} == {"relay"}
 

@@ -9,12 +9,19 @@ from hypothesis import strategies as st
 from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
 from adapter.translate.core.context import Options
 from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Rejected
 from adapter.translate.ledger import leaves
 from adapter.translate.media import speech
 from adapter.translate.media.speech import PART, SpeechContext, SpeechReader
 from adapter.translate.translations import endpoints
 from adapter.wire.gemini.content import Blob, Content, Part
-from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, SafetySetting, UsageMetadata
+from adapter.wire.gemini.generate import (
+    Candidate,
+    GenerateContentResponse,
+    SafetySetting,
+    UsageMetadata,
+    VoiceConfig,
+)
 from adapter.wire.openai.speech import SpeechRequest
 
 ROW = ModelCapabilities(pattern="*", source="", date="", output=("AUDIO",), audio_formats=True)
@@ -42,6 +49,22 @@ def test_lines_come_before_sentences_and_sentences_before_words():
         [first, _] = parts_of(f"{half}end{best}{'y' * PART}")
         assert first == f"{half}end{best}"
     assert parts_of(f"{half}one.\ntwo. three {'y' * PART}")[0].endswith("one.\n")
+
+
+@pytest.mark.parametrize(
+    ("best", "worse"),
+    [
+        *(("\n", worse) for worse in (". ", "! ", ", ", " ")),
+        *((f"{end} ", worse) for end in [*".!?…。！？", *(f".{quote}" for quote in "\"'”’)")] for worse in (", ", " ")),
+        *((f"{end} ", " ") for end in ",;:、，"),
+        (" ", "-"),
+    ],
+)
+def test_a_text_is_cut_behind_the_last_of_the_best_places(best, worse):
+    """A worse place that comes later is not taken, and a place of the first half of a part is none."""
+    half = "w" * (PART // 2)
+    [first, _] = parts_of(f"a{best}{half}b{best}c{best}d{worse}{'e' * 3_000}")
+    assert first == f"a{best}{half}b{best}c{best}"
 
 
 def test_white_space_between_parts_is_no_part():
@@ -89,3 +112,37 @@ def test_calls_that_speak_at_different_rates_are_an_error():
     reader.end_call()
     with pytest.raises(AnswerError, match="24000 and 16000 Hz"):
         reader.feed(event(b"ab", 16_000))
+
+
+def test_a_call_that_ended_without_a_sound_or_too_early_is_asked_again_and_one_that_was_stopped_is_not():
+    broken = {
+        *("STOP", "OTHER", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED", "MALFORMED_FUNCTION_CALL"),
+        *("UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"),
+    }
+    blocked = {"SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "OF_THE_FUTURE"}
+    for reason in [None, *sorted(broken | blocked)]:
+        reader = SpeechReader()
+        reader.feed(GenerateContentResponse(candidates=[Candidate(finish_reason=reason)]))
+        with pytest.raises(AnswerError) as raised:
+            reader.end_call()
+        assert (raised.value.status, raised.value.retry) == ((400, False) if reason in blocked else (502, True)), reason
+
+
+def wanted(**fields):
+    return speech.to_gemini(SpeechContext(request=SpeechRequest(input="hi", model="m", **fields), served=SERVED))
+
+
+@pytest.mark.parametrize("name", ["voice_1", "voicekey_1", "voices/1"])
+def test_a_voice_of_the_operators_own_is_sent_by_its_name(name):
+    plan = wanted(voice=name)
+    assert plan.bodies[0].generation_config.speech_config.voice_config == VoiceConfig(voice=name)
+    assert plan.notes == []
+
+
+def test_a_speed_from_a_quarter_to_four_has_no_effect_and_any_other_is_refused():
+    for speed in (0.25, 0.99, 4):
+        assert [note.code for note in wanted(speed=speed).notes] == ["speech-speed-ignored"]
+    for speed in (0.24, 4.01):
+        with pytest.raises(Rejected, match=r"0\.25 to 4"):
+            wanted(speed=speed)
+    assert wanted(speed=1).notes == []
