@@ -73,7 +73,7 @@ def test_a_prompt_of_several_is_named_with_its_place_and_a_suffix_by_its_own_nam
 
 
 def test_notes_of_a_chat_are_told_once_and_not_those_on_fields_that_no_client_sent() -> None:
-    view = viewed(prompt="a")
+    view = view_of(prompt="a")
     chat = [
         Note("max_completion_tokens", Fate.EXACT),
         Note("reasoning_effort", Fate.DROPPED, "thinking-unavailable", "none"),
