@@ -3,11 +3,10 @@
 import json
 import re
 from contextlib import suppress
-from pathlib import Path
+from importlib import resources
 
 import msgspec
 import pytest
-from google.rpc import code_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +21,7 @@ CHAT = "/v1/chat/completions"
 WANTED = {"input_file_id": "file-1", "endpoint": CHAT, "completion_window": "24h"}
 LINE = {"custom_id": "a", "method": "POST", "url": CHAT, "body": {"model": "m"}}
 
-CODE_PROTO = Path(code_pb2.__file__).with_name("code.proto")
+CODE_PROTO = resources.files("google.rpc") / "code.proto"
 
 DEEP = b'{"custom_id":"a","method":"PUT","url":"/v1/chat/completions","body":%b1%b}'
 

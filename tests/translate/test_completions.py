@@ -68,7 +68,8 @@ def test_a_prompt_of_several_is_named_with_its_place_and_a_suffix_by_its_own_nam
     request = CompletionRequest(model="m", prompt=["a", "b"], suffix="c")
     places = [source_of(request, 1, path) for path in ("messages[0].content", "messages[1].content")]
     assert places == ["suffix", "prompt[1]"]
-    for prompt in ("a", [1, 2]):
+    one_prompt: list[str | list[str | int | list[int]]] = ["a", [1, 2]]
+    for prompt in one_prompt:
         assert source_of(CompletionRequest(model="m", prompt=prompt), 0, "messages[0].content") == "prompt"
 
 
