@@ -128,21 +128,21 @@ def test_a_call_that_ended_without_a_sound_or_too_early_is_asked_again_and_one_t
         assert (raised.value.status, raised.value.retry) == ((400, False) if reason in blocked else (502, True)), reason
 
 
-def wanted(**fields):
+def plan_of(**fields):
     return speech.to_gemini(SpeechContext(request=SpeechRequest(input="hi", model="m", **fields), served=SERVED))
 
 
 @pytest.mark.parametrize("name", ["voice_1", "voicekey_1", "voices/1"])
 def test_a_voice_of_the_operators_own_is_sent_by_its_name(name):
-    plan = wanted(voice=name)
+    plan = plan_of(voice=name)
     assert plan.bodies[0].generation_config.speech_config.voice_config == VoiceConfig(voice=name)
     assert plan.notes == []
 
 
 def test_a_speed_from_a_quarter_to_four_has_no_effect_and_any_other_is_refused():
     for speed in (0.25, 0.99, 4):
-        assert [note.code for note in wanted(speed=speed).notes] == ["speech-speed-ignored"]
+        assert [note.code for note in plan_of(speed=speed).notes] == ["speech-speed-ignored"]
     for speed in (0.24, 4.01):
         with pytest.raises(Rejected, match=r"0\.25 to 4"):
-            wanted(speed=speed)
-    assert wanted(speed=1).notes == []
+            plan_of(speed=speed)
+    assert plan_of(speed=1).notes == []

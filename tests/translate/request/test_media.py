@@ -189,7 +189,7 @@ def test_the_format_of_a_sound_is_no_film():
 ROW = ModelCapabilities(pattern="*", source="test", date="2026-11-24", file_urls=True)
 
 
-def sent(url):
+def data_of(url):
     """The data that Gemini gets for a URL of an image."""
     [part], _ = from_url(url, "[0]", Context(request=request(), capabilities=ROW))
     return part.inline_data.data if part.inline_data else part.file_data.file_uri
@@ -198,9 +198,9 @@ def sent(url):
 @pytest.mark.parametrize("size", [3, 3_000, 6_144, 6_145, 30_000, 30_001])
 def test_data_of_any_size_is_sent_as_it_is_and_without_the_breaks_at_either_end(size):
     data = base64.b64encode(bytes(number % 256 for number in range(size))).decode()
-    assert sent(f"data:image/png;base64,{data}") == data
+    assert data_of(f"data:image/png;base64,{data}") == data
     for broken in (f"{data[:2]}\r\n{data[2:]}", f"{data[:-2]}\n{data[-2:]}", data.replace("=", "%3d")):
-        assert sent(f"data:image/png;base64,{broken}") == data
+        assert data_of(f"data:image/png;base64,{broken}") == data
 
 
 @pytest.mark.parametrize("size", [12, 3_000, 30_000])
@@ -208,14 +208,14 @@ def test_data_that_are_no_base64_at_their_beginning_or_end_are_refused(size):
     data = "A" * size
     for bad in (f"!{data[1:]}", f"{data[:-1]}!", f"{data}A", f"{data[:-1]}A=", f"{data}==="):
         with pytest.raises(Rejected, match="not base64"):
-            sent(f"data:image/png;base64,{bad}")
+            data_of(f"data:image/png;base64,{bad}")
 
 
 def test_a_url_may_have_8192_characters_and_no_more():
     longest = "https://example.com/a.png?".ljust(8_192, "a")
-    assert sent(longest) == longest
+    assert data_of(longest) == longest
     with pytest.raises(Rejected, match="more than 8192 characters"):
-        sent(f"{longest}a")
+        data_of(f"{longest}a")
 
 
 def test_the_ids_of_stored_files_are_found_each_once():
