@@ -34,7 +34,10 @@ _PROBE_BYTES = 64
 _MOST_PLACES = 16
 """Members of the field's name that are tried: objects inside other fields may have members of the same name."""
 
-_MARK = b'"(what stands here was read before)"'
+_RARE_BYTE = b"\x7f"
+"""A byte that a JSON text may have, but hardly any has: to search for one byte takes a tenth of the time."""
+
+_MARK = b'"(what stands here was read before)%b"' % _RARE_BYTE
 
 
 class KnownValue(msgspec.Struct, frozen=True, gc=False):
@@ -85,8 +88,8 @@ def cut_out(body: bytes, at: int, value: KnownValue, limits: Limits) -> tuple[by
     None if the body contains the mark already: then it must be read as a whole.
     """
     end, whole = at + len(value.text), memoryview(body)
-    # From the end: Python's search from there takes a third of the time.
-    if body.rfind(_MARK, 0, at) >= 0 or body.rfind(_MARK, end) >= 0:
+    has_byte = body.find(_RARE_BYTE, 0, at) >= 0 or body.find(_RARE_BYTE, end) >= 0
+    if has_byte and (body.find(_MARK, 0, at) >= 0 or body.find(_MARK, end) >= 0):
         return None
     left = msgspec.structs.replace(limits, values=limits.values - value.values)
     return b"".join((whole[:at], _MARK, whole[end:])), left

@@ -36,7 +36,7 @@ def whole(body):
     return read(body, ChatCompletionRequest)
 
 
-@pytest.mark.parametrize("more", [{}, {"user": "u" * 100}, {"odd": 1, "stream": True}])
+@pytest.mark.parametrize("more", [{}, {"user": "u" * 100}, {"odd": 1, "stream": True}, {"user": "\x7f"}])
 def test_what_is_left_has_the_places_of_the_whole(more):
     for fields in ({"tools": TOOLS, **more}, {**more, "tools": TOOLS}):
         body = text(**fields)
@@ -71,7 +71,7 @@ def test_another_value_is_not_taken_for_a_known_one():
         b'{"model":"m","messages":[],"metadata":%b,"tools":[]}',
         b'{"model":"m","messages":[],"metadata":%b}',
         b'{"model":"m","messages":[],"user":"\\ud800","tools":%b}',
-        b'{"model":"m","messages":[],"user":"(what stands here was read before)","tools":%b}',
+        b'{"model":"m","messages":[],"user":"(what stands here was read before)\x7f","tools":%b}',
     ],
 )
 def test_what_is_not_certain_is_read_as_a_whole(body):
