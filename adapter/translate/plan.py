@@ -76,7 +76,8 @@ def plan(
         earlier=earlier,
         cut=cut,
     )
-    body, notes, before_cut = translate(context, unknown)
+    body, ledger, before_cut = translate(context, unknown)
+    notes: list[Note] = ledger
     if served.model != request.model and (alias := alias_notes(request.model, served)):
         notes = [*alias, *(note for note in notes if note.path != "model")]
     return Plan(

@@ -209,7 +209,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     @property
     def losses(self) -> dict[str, int]:
         """Count the losses by severity, of request and answer."""
-        return counts_by_severity([*self.notes, *self.reply_notes])
+        return counts_by_severity(self.notes, self.reply_notes)
 
     def summary(self) -> dict[str, object]:
         """Return a row of the list, which is also a line of the JSON log."""

@@ -12,6 +12,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from adapter.server.observe.exchange_log import Exchange
+from adapter.translate.core.catalogue import CODES
+from adapter.translate.core.codes import Severity
+from adapter.translate.core.notes import Fate, own_notes
+from adapter.translate.core.strictness import count_losses
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.observer import outcome
 from adapter.upstream.settings import UpstreamSettings
@@ -108,9 +112,11 @@ class Metrics:
         for kind, number in _token_counts(exchange.usage):
             # Relays have been seen to send negative numbers, for which a counter raises.
             self._tokens.labels(model, kind).inc(max(0, number))
-        for note in exchange.ledger:
-            if note.severity is not None:
-                self._notes.labels(note.code, note.severity.value).inc()
+        for code, lost in count_losses(exchange.notes, exchange.reply_notes).items():
+            self._notes.labels(code, CODES[code].severity.value).inc(lost)
+        for note in (*own_notes(exchange.notes), *exchange.reply_notes):
+            if note.fate is Fate.REJECTED:
+                self._notes.labels(note.code, Severity.BREAKS.value).inc()
             if note.signature is not None:
                 self._signatures.labels(note.signature.value).inc()
 

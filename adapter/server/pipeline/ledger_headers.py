@@ -10,7 +10,7 @@ from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.settings import LossSettings
 from adapter.translate.core.catalogue import CODES
-from adapter.translate.core.notes import Note
+from adapter.translate.core.notes import Note, own_notes
 from adapter.translate.core.strictness import (
     Policy,
     Strictness,
@@ -29,9 +29,9 @@ STRICT_HEADER = b"x-adapter-strict"
 MAX_HEADER = 1_024
 
 
-def summary(notes: Sequence[Note]) -> str:
+def summary(notes: Sequence[Note], more: Sequence[Note] = ()) -> str:
     """Return the header: how many losses of each severity, then their codes, the gravest first, as far as they fit."""
-    losses = count_losses(notes)
+    losses = count_losses(notes, more)
     if not losses:
         return _NO_LOSSES
     counts: dict[str, int] = {}
@@ -57,7 +57,7 @@ def wants_all(scope: Scope) -> bool:
 
 def sources(notes: Sequence[Note]) -> str:
     """Return the header: how many thought signatures came from which source; empty where there were none."""
-    found = [note.signature for note in notes if note.signature is not None]
+    found = [note.signature for note in own_notes(notes) if note.signature is not None]
     if not found:
         return ""
     counts = Counter(found)
@@ -66,8 +66,7 @@ def sources(notes: Sequence[Note]) -> str:
 
 def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Note] = ()) -> dict[str, str]:
     """Return the headers with the model that answered and the ledger."""
-    ledger = [*request_notes, *reply_notes] if reply_notes else request_notes
-    values = {"x-adapter-model": model, HEADER: summary(ledger)}
+    values = {"x-adapter-model": model, HEADER: summary(request_notes, reply_notes)}
     found = sources(request_notes)
     return {**values, SIGNATURES_HEADER: found} if found else values
 

@@ -1,7 +1,8 @@
 """Notes, which are the ledger's entries, and outcomes, by which rules write them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -70,6 +71,58 @@ def severity_of(fate: Fate, code: str) -> Severity | None:
     return Severity.BREAKS if fate is Fate.REJECTED else CODES[code].severity
 
 
+class SharedNotes(tuple[Note, ...]):
+    """Notes that many requests have alike, with the number of losses of each code, counted once for all of these.
+
+    None of them refuses a field or names the source of a signature.
+    """
+
+    losses: Mapping[str, int]
+
+    @classmethod
+    def of(cls, notes: Iterable[Note]) -> "SharedNotes":
+        """Return the notes with their numbers."""
+        shared = cls(notes)
+        shared.losses = Counter([note.code for note in shared if note.fate is not Fate.EXACT])
+        return shared
+
+
+class Ledger(list[Note]):
+    """The notes on a request. It knows which of them are shared, so that only its own have to be looked at.
+
+    Notes may be added behind the shared ones, and never in front.
+    """
+
+    shared: tuple[tuple[int, SharedNotes], ...] = ()
+    """Where shared notes begin, and these."""
+
+    def add_shared(self, notes: SharedNotes) -> None:
+        """Add shared notes."""
+        self.shared = (*self.shared, (len(self), notes))
+        self.extend(notes)
+
+    def pieces(self) -> list[Sequence[Note]]:
+        """Return the notes in their order: its own, then shared ones, then its own again, and so on."""
+        pieces: list[Sequence[Note]] = []
+        start = 0
+        for at, notes in self.shared:
+            pieces += (self[start:at], notes)
+            start = at + len(notes)
+        return [*pieces, self[start:]]
+
+
+def pieces_of(notes: Sequence[Note]) -> Sequence[Sequence[Note]]:
+    """Return notes in pieces, of which some may be shared."""
+    return notes.pieces() if type(notes) is Ledger and notes.shared else (notes,)
+
+
+def own_notes(notes: Sequence[Note]) -> Sequence[Note]:
+    """Return the notes that are not shared."""
+    if type(notes) is not Ledger or not notes.shared:
+        return notes
+    return [note for piece in notes.pieces() if type(piece) is not SharedNotes for note in piece]
+
+
 class Rejected(Exception):
     """The request is understood, but Gemini cannot do it and a guess would do harm.
 
@@ -105,7 +158,7 @@ def exact(
     fragment: GenerateContentRequest | None = None, nested: Iterable[Note] = (), placed: Iterable[Note] = ()
 ) -> Outcome:
     """Return the outcome of a field that arrives as it was meant; `nested` and `placed` tell of losses inside it."""
-    notes, others = tuple(nested), tuple(placed)
+    notes, others = tuple(nested), placed if isinstance(placed, tuple) else tuple(placed)
     if not notes and not others:
         return EXACT if fragment is None else Outcome(fragment, ARRIVED)
     return Outcome(fragment, notes, others)

@@ -15,7 +15,7 @@ from msgspec.structs import astuple, replace
 
 from adapter.translate.core.context import Context
 from adapter.translate.core.earlier_turns import EarlierTurns, TurnsOutcome
-from adapter.translate.core.notes import ARRIVED, Fate, Note, Outcome, Rejected
+from adapter.translate.core.notes import ARRIVED, Fate, Ledger, Note, Outcome, Rejected, SharedNotes
 from adapter.wire.base import ABSENT, decode, present
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
 from adapter.wire.openai.chat_request import ChatCompletionRequest
@@ -105,7 +105,7 @@ class Conflict(Exception):
         self.path = path
 
 
-Sum = tuple[GenerateContentRequest, list[Note], EarlierTurns | None]
+Sum = tuple[GenerateContentRequest, Ledger, EarlierTurns | None]
 """The sum of all fragments, the notes, and what is to be remembered of the first messages."""
 
 
@@ -115,7 +115,7 @@ def apply(rules: Rules, context: Context) -> Sum:
     A rule that raises `Rejected` leaves its note, so that one answer can tell of all of them.
     """
     body = GenerateContentRequest()
-    notes: list[Note] = []
+    notes = Ledger()
     contributions: list[Contribution] = []
     earlier: EarlierTurns | None = None
     for field, value in rules.fields.list_sent(context.request):
@@ -128,7 +128,11 @@ def apply(rules: Rules, context: Context) -> Sum:
             notes.append(_note_exact(field))
         else:
             notes += [_at(field, note) for note in outcome.notes]
-        notes += outcome.placed
+        placed = outcome.placed
+        if type(placed) is SharedNotes:
+            notes.add_shared(placed)
+        else:
+            notes += placed
         fragment = outcome.fragment
         if fragment is not None:
             if type(outcome) is TurnsOutcome:

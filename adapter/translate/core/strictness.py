@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from operator import attrgetter
 from typing import Literal
 
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
-from adapter.translate.core.notes import Fate, Note
+from adapter.translate.core.notes import Fate, Note, SharedNotes, own_notes, pieces_of
 
 Policy = Mapping[str, Literal["allow", "reject"]]
 """The operator's choice for single codes, whatever the level; the spellings of version 0.1 count too."""
@@ -63,27 +64,37 @@ _EXACT, _REJECTED = Fate.EXACT, Fate.REJECTED
 """Tools and long histories have hundreds of notes, and to read a member of an enumeration takes longer than all else
 that is asked of one (Python 3.11)."""
 
+_FATE = attrgetter("fate")
+_NO_LOSSES: Mapping[str, int] = {}
+
 
 def gravest_first(notes: Sequence[Note]) -> list[Note]:
     """Return the losses among notes, the gravest first, else in their order."""
     return sorted([note for note in notes if note.fate in LOSSES], key=_gravity)
 
 
-def count_losses(notes: Sequence[Note]) -> dict[str, int]:
+def count_losses(notes: Sequence[Note], more: Sequence[Note] = ()) -> dict[str, int]:
     """Return how many losses there are with each code, the gravest first; else in the order in which they come."""
-    codes = [note.code for note in notes if note.fate is not _EXACT and note.fate is not _REJECTED]
-    if not codes:
-        return {}
-    counts = Counter(codes)
-    return {code: counts[code] for code in sorted(counts, key=_GRAVITY.__getitem__)}
+    counts: dict[str, int] = {}
+    for piece in (*pieces_of(notes), more):
+        if type(piece) is SharedNotes:
+            found = piece.losses
+        else:
+            codes = [note.code for note in piece if note.fate is not _EXACT and note.fate is not _REJECTED]
+            found = Counter(codes) if codes else _NO_LOSSES
+        for code, number in found.items():
+            counts[code] = counts.get(code, 0) + number
+    return {code: counts[code] for code in sorted(counts, key=_GRAVITY.__getitem__)} if counts else counts
 
 
-def counts_by_severity(notes: Sequence[Note]) -> dict[str, int]:
+def counts_by_severity(notes: Sequence[Note], more: Sequence[Note] = ()) -> dict[str, int]:
     """Return how many losses there are of each severity, the gravest first; without those that do not occur."""
-    found = [note.severity for note in notes if note.fate is not _EXACT]
-    if not found:
-        return {}
-    counts = Counter(found)
+    counts: dict[Severity, int] = {}
+    for code, number in count_losses(notes, more).items():
+        severity = CODES[code].severity
+        counts[severity] = counts.get(severity, 0) + number
+    if refused := [*map(_FATE, own_notes(notes)), *map(_FATE, more)].count(_REJECTED):
+        counts[Severity.BREAKS] = counts.get(Severity.BREAKS, 0) + refused
     return {severity.value: counts[severity] for severity in _GRAVEST_FIRST if severity in counts}
 
 

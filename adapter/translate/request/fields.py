@@ -17,6 +17,7 @@ from adapter.translate.core.notes import (
     approximate,
     drop,
     exact,
+    own_notes,
     reject,
     unknown_notes,
 )
@@ -324,9 +325,10 @@ def translate(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> Sum:
     body, notes, earlier = apply(RULES, context)
     if unknown:
         notes += unknown_notes(unknown)
-    fates = list(map(_FATE, notes))
+    own = own_notes(notes) if notes.shared else notes
+    fates = list(map(_FATE, own))
     if Fate.REJECTED in fates:
-        first = notes[fates.index(Fate.REJECTED)]
+        first = own[fates.index(Fate.REJECTED)]
         raise Rejected(first.path, first.code, first.reason, notes)
     if body.cached_content is not None:
         notes += _without_cached(body)

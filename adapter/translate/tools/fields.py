@@ -28,7 +28,8 @@ def tools(_value: msgspec.Raw, context: Context) -> Outcome:
         notes = [Note("", Fate.DROPPED, "allowed-tools-declared", _NOT_CALLED), *notes]
     fragment = GenerateContentRequest(tools=_tools(declarations, built_in))
     fragment.tool_config = _default_config(box, context) if fragment.tools else None
-    return exact(fragment, placed=box.notes + tuple([note.at(box.field) for note in notes]))
+    own = [note.at(box.field) for note in notes]
+    return exact(fragment, placed=(*box.notes, *own) if own else box.notes)
 
 
 def functions(value: msgspec.Raw, context: Context) -> Outcome:

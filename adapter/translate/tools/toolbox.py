@@ -8,7 +8,7 @@ import msgspec
 from adapter.translate.core.byte_cache import ByteCache, JsonKey
 from adapter.translate.core.context import Context
 from adapter.translate.core.kinds import TOOLS
-from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
+from adapter.translate.core.notes import Fate, Note, Rejected, SharedNotes, unknown_notes
 from adapter.translate.core.rules import decode_field
 from adapter.translate.tools.built_in import BUILT_IN, built_in_tool, merge_forms, notes_on_options, take_own_forms
 from adapter.translate.tools.declarations import Declared, declare
@@ -95,7 +95,7 @@ def _convert(raw: msgspec.Raw, dialect: Literal["json", "openapi"]) -> Toolbox:
 def _finish(box: Toolbox, notes: list[Note], field: Literal["tools", "functions"]) -> Toolbox:
     """Return all tools with what is the same in each request that declares them."""
     return box._replace(
-        notes=tuple([note.at(field + note.path) for note in notes]),
+        notes=SharedNotes.of([note.at(field + note.path) for note in notes]),
         field=field,
         longest_name=max((len(one.name) for one in box.declared.values()), default=0),
         joined=msgspec.Raw(encode(box.declarations)[1:-1]),

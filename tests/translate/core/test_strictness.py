@@ -1,12 +1,15 @@
 """The levels of strictness: how severe a loss a request may suffer."""
 
+from itertools import chain
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
-from adapter.translate.core.notes import Fate, Note
+from adapter.translate.core.notes import Fate, Ledger, Note, SharedNotes, own_notes, pieces_of
 from adapter.translate.core.strictness import (
     Strictness,
     count_losses,
@@ -16,6 +19,7 @@ from adapter.translate.core.strictness import (
     refused_losses,
     strictness_of,
 )
+from adapter.translate.signatures.sources import SignatureSource
 
 LOSSES = [
     Note("user", Fate.DROPPED, "user-not-sent", "x"),
@@ -84,3 +88,26 @@ def test_what_the_error_advises_lets_the_loss_pass(level):
         assert milder is not None, note
         assert refused_losses([note], milder, {}) == [], note
         assert refused_losses([note], level, {name: cast(Any, value)}) == [], note
+
+
+SHARED = [
+    Note("tools[1].function.strict", Fate.DROPPED, "tool-option-ignored", "x"),
+    *LOSSES,
+    Note("tools", Fate.EXACT),
+]
+OWN = [*NOTES, Note("m", Fate.REJECTED, "value-missing", "x"), Note("c", Fate.EXACT, signature=SignatureSource.ID)]
+SOME = st.lists(st.sampled_from(OWN), max_size=4)
+
+
+@given(st.lists(st.tuples(SOME, st.lists(st.sampled_from(SHARED), max_size=6)), max_size=3), SOME, SOME)
+def test_shared_notes_are_counted_as_if_they_were_the_requests_own(pairs, last, more):
+    ledger = Ledger()
+    for own, shared in pairs:
+        ledger += own
+        ledger.add_shared(SharedNotes.of(shared))
+    ledger += last
+    plain = list(ledger)
+    assert list(chain.from_iterable(pieces_of(ledger))) == plain
+    assert list(own_notes(ledger)) == [note for own, _ in pairs for note in own] + last
+    assert list(count_losses(ledger, more).items()) == list(count_losses([*plain, *more]).items())
+    assert list(counts_by_severity(ledger, more).items()) == list(counts_by_severity([*plain, *more]).items())
