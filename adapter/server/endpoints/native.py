@@ -7,7 +7,6 @@ fails before anything was passed on, the next upstream with the same model is as
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -320,8 +319,7 @@ async def _stream(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> Non
 
     async def write(data: bytes) -> None:
         if tap is not None:
-            tap.append(data)
-            tap.times.append(time.perf_counter())
+            tap.keep(data)
         try:
             async with asyncio.timeout(settings.write_timeout):
                 await writer.send_piece(data, headers)

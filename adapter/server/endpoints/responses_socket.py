@@ -20,11 +20,10 @@ from adapter.server.endpoints.responses import read_request
 from adapter.server.http.asgi import ABORT, ClientGone, header
 from adapter.server.http.byte_budget import Overloaded
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl
-from adapter.server.observe.exchange_log import Exchange
+from adapter.server.observe.exchange_log import Exchange, TimedFrames
 from adapter.server.observe.recording import ExchangeScope
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
-from adapter.server.pipeline.event_stream import MAX_TAPPED
 from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, keep, turn_of
 from adapter.server.pipeline.service import Service
 from adapter.server.state.ids import new_id
@@ -233,7 +232,7 @@ class ResponsesSocket:
     async def _answer(self, call: Call, turn: Turn, request: Create) -> None:
         service, exchange = self._service, call.exchange
         exchange.status, exchange.answer = 200, []
-        sink = SocketLane(self, request.stream_id, exchange.answer if service.recorder.exchanges.enabled else None)
+        sink = SocketLane(self, request.stream_id, service.recorder.exchanges.tap(exchange))
         if request.generate is False:
             for event in await _prepare(turn):
                 await sink.write(encode(event))
@@ -272,7 +271,7 @@ class ResponsesSocket:
 class SocketLane:
     """Sends the events of one response to the socket that several responses share."""
 
-    def __init__(self, connection: ResponsesSocket, stream_id: str | None, tap: list[bytes] | None) -> None:
+    def __init__(self, connection: ResponsesSocket, stream_id: str | None, tap: TimedFrames | None) -> None:
         self.has_begun = False
         self._connection = connection
         self._stream_id = stream_id
@@ -282,8 +281,8 @@ class SocketLane:
         """Send events one by one."""
         for frame in frames:
             self.has_begun = True
-            if self._tap is not None and len(self._tap) < MAX_TAPPED:
-                self._tap.append(frame)
+            if self._tap is not None:
+                self._tap.keep(frame)
             await self._connection.send(frame, self._stream_id)
 
 

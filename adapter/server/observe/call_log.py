@@ -30,14 +30,12 @@ class CallLog:
         request: GenerateContentRequest | None,  # noqa: ARG002 - the interface has it
     ) -> "LoggedCall":
         """Begin to record a call."""
-        exchange, now = CURRENT.get(), time.perf_counter()
-        if exchange is None:
-            return LoggedCall(upstream.name, model, method, 0.0, keeps_events=False, began=now)
+        exchange = CURRENT.get()
         # Events are kept only where the page can show them: a whole answer, or a stream that is tapped.
-        keeps_events, began = exchange.tapped or not exchange.stream, exchange.begun
-        call = LoggedCall(upstream.name, model, method, now - began, keeps_events=keeps_events, began=began)
-        if len(exchange.calls) < MAX_CALLS:
-            exchange.calls = [*exchange.calls, call]
+        keeps_events = exchange is not None and (exchange.tapped or not exchange.stream)
+        call = LoggedCall(upstream.name, model, method, time.perf_counter(), keeps_events=keeps_events)
+        if exchange is not None and len(exchange.calls) < MAX_CALLS:
+            exchange.calls.append(call)
         return call
 
     def add_open_circuits(self, upstream: str, more: int) -> None:
@@ -45,17 +43,13 @@ class CallLog:
 
 
 class LoggedCall(UpstreamCall, kw_only=True):
-    """A call as the page gets it, which records itself; implements `upstream.observer.CallObserver`.
-
-    `began`: when its exchange did, by `time.perf_counter`.
-    """
+    """A call as the page gets it, which records itself; implements `upstream.observer.CallObserver`."""
 
     keeps_events: bool
-    began: float
 
     def on_attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - the interface has it
         """Record the start of an attempt."""
-        self.attempts.append(Attempt(time.perf_counter() - self.began))
+        self.attempts.append(Attempt(time.perf_counter()))
 
     def on_head(self, status: int) -> None:
         """Record the HTTP status of the answer."""
@@ -63,16 +57,16 @@ class LoggedCall(UpstreamCall, kw_only=True):
 
     def on_error(self, error: UpstreamError) -> None:
         """Record how the attempt ended. An open circuit or a missing key ends one before it has started."""
-        now = time.perf_counter() - self.began
-        if not self.attempts or self.attempts[-1].ended_after is not None:
+        now = time.perf_counter()
+        if not self.attempts or self.attempts[-1].ended is not None:
             self.attempts.append(Attempt(now))
         attempt = self.attempts[-1]
-        attempt.outcome, attempt.ended_after = outcome(error), now
+        attempt.outcome, attempt.ended = outcome(error), now
 
     def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - the interface has it
         """Keep the JSON of an event."""
         if self.keeps_events and len(self.events) < MAX_EVENTS:
-            self.events.append((time.perf_counter() - self.began, payload))
+            self.events.append((time.perf_counter(), payload))
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +75,6 @@ class LoggedCall(UpstreamCall, kw_only=True):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         attempts = self.attempts
-        if attempts and attempts[-1].ended_after is None:
+        if attempts and attempts[-1].ended is None:
             attempts[-1].outcome = "ok" if error is None else outcome(error)
-            attempts[-1].ended_after = time.perf_counter() - self.began
+            attempts[-1].ended = time.perf_counter()

@@ -44,6 +44,9 @@ LARGE = 64 * 1024
 MAX_SHORT = 4 * LARGE
 """The size that an exchange may have without the middle of its bodies; beyond it, it has none."""
 
+MAX_TAPPED = 500
+"""Events of one stream from which on no further ones are kept."""
+
 MAX_FRAMES = 40
 """Events of either end of a stream that are kept where its middle is not."""
 
@@ -62,38 +65,39 @@ _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
 
 
 class Attempt(msgspec.Struct):
-    """One attempt of a call. Times are seconds since the exchange began."""
+    """One attempt of a call. Times are those of `time.perf_counter`, in seconds."""
 
-    after: float
+    begun: float
     status: int | None = None
     outcome: str = "running"
-    ended_after: float | None = None
+    ended: float | None = None
 
-    def as_json(self) -> dict[str, object]:
-        """Return the attempt as the page gets it."""
-        shown: dict[str, object] = {"after": _round(self.after), "status": self.status, "outcome": self.outcome}
-        return shown if self.ended_after is None else {**shown, "ended_after": _round(self.ended_after)}
+    def as_json(self, since: float) -> dict[str, object]:
+        """Return the attempt as the page gets it, with times since the exchange began."""
+        after = _round(self.begun - since)
+        shown: dict[str, object] = {"after": after, "status": self.status, "outcome": self.outcome}
+        return shown if self.ended is None else {**shown, "ended_after": _round(self.ended - since)}
 
 
 class UpstreamCall(msgspec.Struct):
-    """One call to Gemini with its attempts and events. Times are seconds since the exchange began."""
+    """One call to Gemini with its attempts and events. Times are those of `time.perf_counter`, in seconds."""
 
     upstream: str
     model: str
     method: str
-    begun_after: float
+    begun: float
     attempts: list[Attempt] = []
     events: list[tuple[float, bytes]] = []
 
-    def as_json(self) -> dict[str, object]:
-        """Return the call as the page gets it."""
+    def as_json(self, since: float) -> dict[str, object]:
+        """Return the call as the page gets it, with times since the exchange began."""
         return {
             "upstream": self.upstream,
             "model": self.model,
             "method": self.method,
-            "begun_after": _round(self.begun_after),
-            "attempts": [attempt.as_json() for attempt in self.attempts],
-            "events": [{"after": _round(after), "text": shorten(payload)} for after, payload in self.events],
+            "begun_after": _round(self.begun - since),
+            "attempts": [attempt.as_json(since) for attempt in self.attempts],
+            "events": [{"after": _round(at - since), "text": shorten(payload)} for at, payload in self.events],
         }
 
 
@@ -103,11 +107,17 @@ def _round(seconds: float) -> float:
 
 
 class TimedFrames(list[bytes]):
-    """A list of a stream's frames; whoever appends one appends its time to `times` (`time.perf_counter`, seconds)."""
+    """The first frames of a stream, and the `times` at which they came (`time.perf_counter`, seconds)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.times: list[float] = []
+
+    def keep(self, *frames: bytes) -> None:
+        """Append frames that come now, unless `MAX_TAPPED` are kept."""
+        if len(self) < MAX_TAPPED:
+            self += frames
+            self.times += [time.perf_counter()] * len(frames)
 
 
 class Exchange(msgspec.Struct, kw_only=True):
@@ -202,8 +212,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         for one in (self.plan.body.contents if self.plan is not None else None) or ():
             size += _PART * len(one.parts or ()) if isinstance(one, Content) else len(memoryview(one))
         for call in self.calls:
-            for _, payload in call.events:
-                size += _OBJECT + len(payload)
+            size += _OBJECT * len(call.events) + sum([len(payload) for _, payload in call.events])
         return size + sum(map(len, self.answer)) + _OBJECT * len(self.answer)
 
     @property
@@ -252,7 +261,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     @property
     def last_event_after(self) -> float:
         """The time of Gemini's last event, in seconds after the request came; it shows a call that hangs."""
-        return max((call.events[-1][0] for call in self.calls if call.events), default=0.0)
+        return max((call.events[-1][0] - self.begun for call in self.calls if call.events), default=0.0)
 
     @property
     def key(self) -> str:
@@ -283,7 +292,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         for call in self.calls:
             if len(call.events) > 2 * MAX_FRAMES:
                 call.events = [*call.events[:MAX_FRAMES], *call.events[-MAX_FRAMES:]]
-            call.events = [(after, ends_of(payload)) for after, payload in call.events]
+            call.events = [(at, ends_of(payload)) for at, payload in call.events]
         if self.size > MAX_SHORT:
             self.drop_bodies("(too large to keep)")
 
@@ -307,7 +316,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             "upstream_request": show(_encode_body(self.upstream_request)),
             "answer": [shorten(piece) for piece in self.answer],
             "answer_times": [_round(at - self.begun) for at in times],
-            "calls": [call.as_json() for call in self.calls],
+            "calls": [call.as_json(self.begun) for call in self.calls],
         }
 
 

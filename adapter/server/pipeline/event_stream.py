@@ -32,7 +32,6 @@ same at any moment, also between the first event and its write:
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import NamedTuple, Protocol
@@ -58,9 +57,6 @@ _HEADERS = {
     "x-accel-buffering": "no",
 }
 _NO_HEAD: Mapping[str, str] = {}
-
-MAX_TAPPED = 500
-"""Events of one stream that are kept for the page at /."""
 
 MAX_HELD = 65_536
 """The most bytes of events that are held back for those that come at once behind them."""
@@ -160,9 +156,8 @@ class EventStream:
 
     async def write(self, *frames: bytes, more: bool = False) -> None:
         """Send events and what was held back; with `more`, together with those that follow at once."""
-        if self._tap is not None and (room := MAX_TAPPED - len(self._tap)) > 0:
-            self._tap += frames[:room]
-            self._tap.times += [time.perf_counter()] * len(frames[:room])
+        if self._tap is not None:
+            self._tap.keep(*frames)
         if self._held or more or len(frames) != 1:
             self._held += frames
             self._held_size += sum(map(len, frames))
