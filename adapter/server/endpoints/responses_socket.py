@@ -20,8 +20,9 @@ from adapter.server.endpoints.responses import read_request
 from adapter.server.http.asgi import ABORT, ClientGone, header
 from adapter.server.http.byte_budget import Overloaded
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl
-from adapter.server.observe.exchange_log import Exchange, TimedFrames
+from adapter.server.observe.exchange_log import Exchange
 from adapter.server.observe.recording import ExchangeScope
+from adapter.server.observe.timed_frames import TimedFrames
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, keep, turn_of

@@ -13,6 +13,7 @@ import msgspec
 
 from adapter.server.observe.body_ends import BodyEnds, ends_of, ends_of_pieces, readable
 from adapter.server.observe.ledger_entries import notes_as_json
+from adapter.server.observe.timed_frames import MAX_FRAMES, TimedFrames, shorten_frames
 from adapter.settings import Settings
 from adapter.translate.core.notes import Note
 from adapter.translate.core.strictness import counts_by_severity
@@ -43,12 +44,6 @@ LARGE = 64 * 1024
 
 MAX_SHORT = 4 * LARGE
 """The size that an exchange may have without the middle of its bodies; beyond it, it has none."""
-
-MAX_TAPPED = 500
-"""Events of one stream from which on no further ones are kept."""
-
-MAX_FRAMES = 40
-"""Events of either end of a stream that are kept where its middle is not."""
 
 _OWN, _PART, _OBJECT = 4_096, 1_600, 112
 """Estimated bytes: of an exchange itself, of a message or part in both vocabularies, of one event with its time."""
@@ -104,20 +99,6 @@ class UpstreamCall(msgspec.Struct):
 def _round(seconds: float) -> float:
     """Return a time as precisely as the page shows it."""
     return round(seconds, 4)
-
-
-class TimedFrames(list[bytes]):
-    """The first frames of a stream, and the `times` at which they came (`time.perf_counter`, seconds)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.times: list[float] = []
-
-    def keep(self, *frames: bytes) -> None:
-        """Append frames that come now, unless `MAX_TAPPED` are kept."""
-        if len(self) < MAX_TAPPED:
-            self += frames
-            self.times += [time.perf_counter()] * len(frames)
 
 
 class Exchange(msgspec.Struct, kw_only=True):
@@ -288,7 +269,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         self.request, self.upstream_request = ends_of(self.request), ends_of_pieces(pieces)
         self.plan, self.client_path, self.history_bytes = None, None, 0
         self.event_count = len(self.answer)
-        self.answer = _shorten_frames(self.answer)
+        self.answer = shorten_frames(self.answer)
         for call in self.calls:
             if len(call.events) > 2 * MAX_FRAMES:
                 call.events = [*call.events[:MAX_FRAMES], *call.events[-MAX_FRAMES:]]
@@ -338,19 +319,6 @@ def _unescape(text: bytes) -> str:
 
 def _decode_escape(found: re.Match[str]) -> str:
     return chr(int(found[1], 16)) if found[1] else _SPACES.get(found[2], found[2])
-
-
-def _shorten_frames(frames: list[bytes]) -> list[bytes]:
-    """Return the first and last of a stream's frames, and the ends of each, with their times."""
-    times = getattr(frames, "times", [])
-    if len(frames) > 2 * MAX_FRAMES:
-        mark = b": ... %d events are left out ...\n\n" % (len(frames) - 2 * MAX_FRAMES)
-        times = [*times[:MAX_FRAMES], *times[-MAX_FRAMES - 1 :]]
-        frames = [*frames[:MAX_FRAMES], mark, *frames[-MAX_FRAMES:]]
-    short = TimedFrames()
-    short.extend(map(ends_of, frames))
-    short.times = times
-    return short
 
 
 def _encode_body(sent: Any) -> bytes:

@@ -41,7 +41,7 @@ from starlette.types import Send
 
 from adapter.server.http.asgi import ClientGone, to_printable_values
 from adapter.server.http.response_writer import writer_for
-from adapter.server.observe.exchange_log import TimedFrames
+from adapter.server.observe.timed_frames import TimedFrames
 from adapter.settings import StreamSettings
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Reply, ReplyStream

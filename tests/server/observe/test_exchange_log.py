@@ -10,7 +10,6 @@ from adapter.server.observe.exchange_log import (
     LARGE,
     MAX_BODY,
     MAX_FOLLOWED,
-    MAX_FRAMES,
     MAX_KEPT,
     MAX_ONE,
     MAX_SHORT,
@@ -20,6 +19,7 @@ from adapter.server.observe.exchange_log import (
     UpstreamCall,
     shorten,
 )
+from adapter.server.observe.timed_frames import MAX_FRAMES
 from adapter.translate.core.notes import Fate, Note
 
 

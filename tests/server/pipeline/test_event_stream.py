@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from adapter.server.http.asgi import ClientGone, until
-from adapter.server.observe.exchange_log import TimedFrames
+from adapter.server.observe.timed_frames import TimedFrames
 from adapter.server.pipeline.event_stream import Answer, EventStream, Relay, Writer, relaying
 from adapter.settings import Settings, StreamSettings, part_of
 from adapter.upstream.client import Reply

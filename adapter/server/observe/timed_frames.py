@@ -1,0 +1,38 @@
+"""The frames of a stream that the page at / shows, with their times."""
+
+import time
+
+from adapter.server.observe.body_ends import ends_of
+
+MAX_TAPPED = 500
+"""Events of one stream from which on no further ones are kept."""
+
+MAX_FRAMES = 40
+"""Events of either end of a stream that are kept where its middle is not."""
+
+
+class TimedFrames(list[bytes]):
+    """The first frames of a stream, and the `times` at which they came (`time.perf_counter`, seconds)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def keep(self, *frames: bytes) -> None:
+        """Append frames that come now, unless `MAX_TAPPED` are kept."""
+        if len(self) < MAX_TAPPED:
+            self += frames
+            self.times += [time.perf_counter()] * len(frames)
+
+
+def shorten_frames(frames: list[bytes]) -> list[bytes]:
+    """Return the first and last of a stream's frames, and the ends of each, with their times."""
+    times = getattr(frames, "times", [])
+    if len(frames) > 2 * MAX_FRAMES:
+        mark = b": ... %d events are left out ...\n\n" % (len(frames) - 2 * MAX_FRAMES)
+        times = [*times[:MAX_FRAMES], *times[-MAX_FRAMES - 1 :]]
+        frames = [*frames[:MAX_FRAMES], mark, *frames[-MAX_FRAMES:]]
+    short = TimedFrames()
+    short.extend(map(ends_of, frames))
+    short.times = times
+    return short
