@@ -22,7 +22,7 @@ from adapter.server.http.byte_budget import Overloaded
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.observe.recording import ExchangeScope
-from adapter.server.observe.timed_frames import TimedFrames
+from adapter.server.observe.timed_frames import MAX_TAPPED, TimedFrames
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, keep, turn_of
@@ -282,8 +282,9 @@ class SocketLane:
         """Send events one by one."""
         for frame in frames:
             self.has_begun = True
-            if self._tap is not None:
-                self._tap.keep(frame)
+            if self._tap is not None and len(self._tap) < MAX_TAPPED:
+                self._tap.append(frame)
+                self._tap.times.append(time.perf_counter())
             await self._connection.send(frame, self._stream_id)
 
 

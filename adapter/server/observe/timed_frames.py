@@ -1,7 +1,5 @@
 """The frames of a stream that the page at / shows, with their times."""
 
-import time
-
 from adapter.server.observe.body_ends import ends_of
 
 MAX_TAPPED = 500
@@ -12,17 +10,11 @@ MAX_FRAMES = 40
 
 
 class TimedFrames(list[bytes]):
-    """The first frames of a stream, and the `times` at which they came (`time.perf_counter`, seconds)."""
+    """A list of a stream's frames; whoever appends one appends its time to `times` (`time.perf_counter`, seconds)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.times: list[float] = []
-
-    def keep(self, *frames: bytes) -> None:
-        """Append frames that come now, unless `MAX_TAPPED` are kept."""
-        if len(self) < MAX_TAPPED:
-            self += frames
-            self.times += [time.perf_counter()] * len(frames)
 
 
 def shorten_frames(frames: list[bytes]) -> list[bytes]:

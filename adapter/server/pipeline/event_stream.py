@@ -32,6 +32,7 @@ same at any moment, also between the first event and its write:
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import NamedTuple, Protocol
@@ -41,7 +42,7 @@ from starlette.types import Send
 
 from adapter.server.http.asgi import ClientGone, to_printable_values
 from adapter.server.http.response_writer import writer_for
-from adapter.server.observe.timed_frames import TimedFrames
+from adapter.server.observe.timed_frames import MAX_TAPPED, TimedFrames
 from adapter.settings import StreamSettings
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Reply, ReplyStream
@@ -156,8 +157,9 @@ class EventStream:
 
     async def write(self, *frames: bytes, more: bool = False) -> None:
         """Send events and what was held back; with `more`, together with those that follow at once."""
-        if self._tap is not None:
-            self._tap.keep(*frames)
+        if self._tap is not None and len(self._tap) < MAX_TAPPED:
+            self._tap += frames
+            self._tap.times += [time.perf_counter()] * len(frames)
         if self._held or more or len(frames) != 1:
             self._held += frames
             self._held_size += sum(map(len, frames))
