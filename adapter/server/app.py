@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -262,7 +262,8 @@ class Application:
             await self._serve_socket(scope, receive, send)
             return
         match, endpoint = self._endpoint(scope)
-        exchange = _exchange(scope, match, endpoint, _request_id(scope))
+        fields = fields_of(scope)
+        exchange = _exchange(scope, fields, match, endpoint, _request_id(fields))
         common = CommonHeaders(self._common, self._label, exchange.id)
         sender = ResponseSender(send, common, is_head=scope["method"] == "HEAD")
         call = self._call(match, exchange, scope, receive, sender)
@@ -295,7 +296,7 @@ class Application:
         if endpoint is None:
             await send({"type": "websocket.close", "code": 1000})
             return
-        exchange = _exchange(scope, match, endpoint, "")
+        exchange = _exchange(scope, fields_of(scope), match, endpoint, "")
         await endpoint.handler(self._call(match, exchange, scope, receive, send))
 
     def _call(
@@ -307,13 +308,15 @@ class Application:
         return Call(service, jobs, exchange, scope=scope, receive=receive, send=send, parameters=parameters)
 
 
-def _request_id(scope: Scope) -> str:
+def _request_id(fields: Mapping[bytes, bytes]) -> str:
     """Return the client's own id for its request if it is a sensible one, else a new one."""
-    sent = fields_of(scope).get(b"x-client-request-id")
+    sent = fields.get(b"x-client-request-id")
     return sent.decode() if sent is not None and _SENSIBLE_ID.fullmatch(sent) else new_id("req_")
 
 
-def _exchange(scope: Scope, match: Match[Endpoint] | None, endpoint: Endpoint, request_id: str) -> Exchange:
+def _exchange(
+    scope: Scope, fields: Mapping[bytes, bytes], match: Match[Endpoint] | None, endpoint: Endpoint, request_id: str
+) -> Exchange:
     """Return the record of a request; the span around it finds it in the scope."""
     exchange = Exchange(
         id=request_id,
@@ -324,7 +327,7 @@ def _exchange(scope: Scope, match: Match[Endpoint] | None, endpoint: Endpoint, r
         unknown_path=loggable_path(scope) if match is None else "",
         client=None,
         quiet=endpoint.is_quiet,
-        program=fields_of(scope).get(b"user-agent", b"").decode("latin-1")[:MAX_PROGRAM],
+        program=fields.get(b"user-agent", b"").decode("latin-1")[:MAX_PROGRAM],
     )
     if (record := scope.get(KEY)) is not None:
         exchange.trace_id, record.exchange = record.trace_id, exchange

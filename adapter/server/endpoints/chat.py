@@ -34,7 +34,7 @@ async def create_chat_completion(call: Call) -> None:
     call.accept(plans)
     if exchange.stream:
         writer = ChatWriter(call, stamp_of(plans, id_))
-        async with call.event_stream(plans, writer) as client, call.open(plans, patience_of(call.scope)) as answer:
+        async with call.event_stream(plans, writer) as client, call.open(plans, patience_of(call.fields)) as answer:
             await client.pass_on(answer)
     else:
         await call.send_translated(plans, await call.ask(plans, partial(_completion, call, plans, id_)))
@@ -66,7 +66,7 @@ async def _completion(call: Call, plans: Plans, id_: str, reply: Reply) -> ChatC
     exchange.reply_notes = [CONTINUED, *ledger] if reply.is_continued else ledger
     if issued:
         await call.service.store.put(issued, call.client.id)
-    if notes.wants_all(call.scope):
+    if notes.wants_all(call.fields):
         completion.extra_content = notes.with_ledger(completion.extra_content, exchange.ledger)
     return completion
 
@@ -118,7 +118,7 @@ class ChatWriter:
     async def close(self) -> list[bytes]:
         """Make the last chunks, with the ledger if it was asked for, and the end of the stream."""
         chunks: list[ChatCompletionChunk] = self.machine.close()
-        if notes.wants_all(self._call.scope):
+        if notes.wants_all(self._call.fields):
             chunks[-1].extra_content = notes.with_ledger(chunks[-1].extra_content, self._exchange.ledger)
         return [*events(chunks), DONE]
 

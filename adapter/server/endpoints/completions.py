@@ -65,7 +65,7 @@ async def _plans(call: Call, view: CompletionView) -> list[Plans]:
 
 
 async def _count(call: Call, plan: Plan) -> int:
-    caller, deadline = Caller(call.client.key), deadline_of(call.scope)
+    caller, deadline = Caller(call.client.key), deadline_of(call.fields)
     return await call.service.upstream.count_tokens(plan.model, plan.body, caller, deadline)
 
 
@@ -94,7 +94,7 @@ async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter"
     stream = call.open_stream(plans[0])
     with until(stream.keep_alive(writer.heartbeat)):
         for number, one in enumerate(plans):
-            head, patience = (stream, patience_of(call.scope)) if number == 0 else (None, None)
+            head, patience = (stream, patience_of(call.fields)) if number == 0 else (None, None)
             async with call.relaying(one, writer, stream, head) as client, call.open(one, patience) as answer:
                 await client.pass_on(answer)
             if writer.has_failed:

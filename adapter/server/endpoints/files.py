@@ -92,7 +92,7 @@ def check_ledger(call: Call, ledger: list[Note]) -> None:
     """Record the ledger. Raises `StrictLoss`."""
     call.exchange.notes = ledger
     losses = call.service.losses
-    notes.check(ledger, notes.strictness(call.scope, losses), losses.notes)
+    notes.check(ledger, notes.strictness(call.fields, losses), losses.notes)
 
 
 def ledger_headers(ledger: list[Note]) -> dict[str, str]:

@@ -109,7 +109,7 @@ async def make_plans(
     plans = FallbackPlans(first, routes, make_at, call.work, pin, renew)
     losses = call.service.losses
     record(call, plans)
-    plans.check(ledger_headers.strictness(call.scope, losses), losses.notes)
+    plans.check(ledger_headers.strictness(call.fields, losses), losses.notes)
     return plans
 
 
@@ -143,7 +143,7 @@ async def ask(call: Call, plans: FallbackPlans[P]) -> list[GenerateContentRespon
 
     Raises `UpstreamError`.
     """
-    until = call.service.answering.time_limit(patience_of(call.scope))
+    until = call.service.answering.time_limit(patience_of(call.fields))
     while True:
         try:
             answers = await model_calls.ask_all(call, partial(_ask_one, call, plans, until), plans.plan.bodies)
@@ -177,7 +177,7 @@ async def each_answer(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[Gen
     After the first answer there is no fallback to another plan. Closing the generator ends all calls. Raises
     `UpstreamError`.
     """
-    until, has_begun = call.service.answering.time_limit(patience_of(call.scope)), False
+    until, has_begun = call.service.answering.time_limit(patience_of(call.fields)), False
     used: list[UsageMetadata | None] = []
     while True:
         turns = asyncio.Semaphore(model_calls.AT_ONCE)
@@ -212,7 +212,7 @@ async def open_events(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[Gen
 
     After the first event there is no fallback to another plan. Raises `UpstreamError`.
     """
-    until, has_begun = call.service.answering.time_limit(patience_of(call.scope)), False
+    until, has_begun = call.service.answering.time_limit(patience_of(call.fields)), False
     while True:
         plan, upstream = plans.plan, plans.place.upstream
         try:

@@ -44,7 +44,7 @@ def accept(call: Call, found: list[Note], body: msgspec.Struct | Sequence[msgspe
     call.exchange.notes = found
     if body is not None:
         call.exchange.upstream_request = body
-    notes.check(found, notes.strictness(call.scope, call.service.losses), call.service.losses.notes)
+    notes.check(found, notes.strictness(call.fields, call.service.losses), call.service.losses.notes)
 
 
 def headers_for(call: Call) -> dict[str, str]:
@@ -75,7 +75,7 @@ async def ask_and_read(call: Call, forwarded: Forwarded, read: Callable[[bytes],
     if not pin and forwarded.body is not None:
         pin = await find_pin(call, names_of_uris(uri.decode() for uri in _URI.findall(forwarded.body)))
     with call.service.shutdown.limit():
-        until = deadline_of(call.scope)
+        until = deadline_of(call.fields)
         return await call.service.upstream.ask_and_read(forwarded, read, Caller(call.client.key, pin), until)
 
 

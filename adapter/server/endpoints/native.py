@@ -78,7 +78,7 @@ async def call_model(call: Call) -> None:
     call.client.check(name)
     plans = await _plans(call, name, method)
     _record(call, plans.plan)
-    plans.check(notes.strictness(call.scope, call.service.losses), call.service.losses.notes)
+    plans.check(notes.strictness(call.fields, call.service.losses), call.service.losses.notes)
     pin = await find_pin(call)
     makes_names = method not in _METHODS_OF_ONE_MODEL
     pin = pin or (plans.place.upstream.choose_key(call.client.id) if makes_names else "")
@@ -94,7 +94,7 @@ async def call_model(call: Call) -> None:
 
 async def _ask(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> tuple[bytes | None, Mapping[str, str]]:
     """Ask the places in turn until one answers; return its whole answer, or None where a stream has been passed on."""
-    until = call.service.answering.time_limit(patience_of(call.scope))
+    until = call.service.answering.time_limit(patience_of(call.fields))
     while True:
         forwarded = plans.plan.forwarded
         try:
@@ -251,7 +251,7 @@ def headers_of(call: Call, answered: Mapping[str, str]) -> dict[str, str]:
 async def _open(call: Call, forwarded: Forwarded, pin: str, upstream: Upstream) -> AsyncIterator[Response]:
     """Open an upstream's answer, and close it at the end."""
     with call.service.shutdown.limit():
-        response = await upstream.forward(forwarded, Caller(call.client.key, pin), deadline_of(call.scope))
+        response = await upstream.forward(forwarded, Caller(call.client.key, pin), deadline_of(call.fields))
     try:
         yield response
     finally:

@@ -22,7 +22,7 @@ async def count_input_tokens(call: Call) -> None:
     call.exchange.history_bytes = turn.past.held.size
     call.accept(turn.plans)
     count = await call.service.upstream.count_tokens(
-        turn.plans.plan.model, turn.plans.plan.body, Caller(call.client.key, turn.plans.pin), deadline_of(call.scope)
+        turn.plans.plan.model, turn.plans.plan.body, Caller(call.client.key, turn.plans.pin), deadline_of(call.fields)
     )
     await call.send_translated(turn.plans, InputTokens(object="response.input_tokens", input_tokens=count))
 

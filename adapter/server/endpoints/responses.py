@@ -35,10 +35,10 @@ async def create_response(call: Call) -> None:
     if request.background:
         await _start_background(call, turn)
     elif exchange.stream:
-        writer = ResponseEventWriter(call.service, turn, Recipient(call.scope, exchange))
+        writer = ResponseEventWriter(call.service, turn, Recipient(call.fields, exchange))
         async with (
             call.event_stream(turn.plans, writer) as client,
-            call.open(turn.plans, patience_of(call.scope)) as answer,
+            call.open(turn.plans, patience_of(call.fields)) as answer,
         ):
             await client.pass_on(answer)
     else:
@@ -73,7 +73,7 @@ async def _start_background(call: Call, turn: Turn) -> None:
     """Let it run; a stream that the client leaves can be taken up again."""
     exchange = call.exchange
     exchange.background = True
-    queued = await call.jobs.start(turn, ResponseEventWriter(call.service, turn, Recipient(call.scope, exchange)))
+    queued = await call.jobs.start(turn, ResponseEventWriter(call.service, turn, Recipient(call.fields, exchange)))
     if exchange.stream:
         stream = call.open_stream(turn.plans)
         await follow(call, call.jobs.follow(queued.id, call.client.id, 0), stream)
@@ -84,7 +84,7 @@ async def _start_background(call: Call, turn: Turn) -> None:
 async def _response(call: Call, turn: Turn, reply: Reply) -> Response:
     """Translate a whole answer, and store the response. Raises `AnswerError`."""
     response = await whole(call.service, turn, reply, call.exchange)
-    if notes.wants_all(call.scope):
+    if notes.wants_all(call.fields):
         response.extra_content = notes.with_ledger(response.extra_content, call.exchange.ledger)
     return response
 

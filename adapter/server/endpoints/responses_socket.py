@@ -238,7 +238,7 @@ class ResponsesSocket:
             for event in await _prepare(turn):
                 await sink.write(encode(event))
             return
-        writer = ResponseEventWriter(service, turn, Recipient(call.scope, exchange), encode, (), has_error_event=False)
+        writer = ResponseEventWriter(service, turn, Recipient(call.fields, exchange), encode, (), has_error_event=False)
         async with call.relaying(turn.plans, writer, sink) as client, call.open(turn.plans) as answer:
             await client.pass_on(answer)
 

@@ -52,7 +52,7 @@ def dry_run_for(call: Call) -> DryRun:
         service.settings,
         time.time(),
         service.predict,
-        strictness=strictness(call.scope, service.losses),
+        strictness=strictness(call.fields, service.losses),
         endpoint=call.query.get("endpoint", ""),
         values=call.query.get("values") == "true",
     )

@@ -11,7 +11,7 @@ import msgspec
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
-from adapter.server.http.asgi import until
+from adapter.server.http.asgi import fields_of, until
 from adapter.server.http.response_writer import UPSTREAM_HEADER, respond
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
@@ -48,15 +48,17 @@ _NONE: Mapping[str, str] = {}
 class Call:
     """A request with its client, its body and its record, and the methods that answer it.
 
-    `parameters` are the values of the variables in the path. Before authentication there is no `client`: to
-    read it is an `AttributeError`. `body` is empty for an endpoint without a body. For a `form`, `body` is the
-    JSON of its fields. `work` is where the body is read and translated; whoever reads the body chooses that.
+    `fields` are the header fields by name, `parameters` the values of the variables in the path. Before authentication
+    there is no `client`: to read it is an `AttributeError`. `body` is empty for an endpoint without a body. For a
+    `form`, `body` is the JSON of its fields. `work` is where the body is read and translated; whoever reads the body
+    chooses that.
     """
 
     __slots__ = (
         "body",
         "client",
         "exchange",
+        "fields",
         "form",
         "jobs",
         "parameters",
@@ -84,6 +86,7 @@ class Call:
         self.jobs = jobs
         self.exchange = exchange
         self.scope = scope
+        self.fields = fields_of(scope)
         self.receive = receive
         self.send_message = send
         self.parameters = parameters
@@ -109,7 +112,7 @@ class Call:
         """Record what goes to Gemini. Raises `StrictLoss`."""
         losses = self.service.losses
         self.record(plans.plan)
-        plans.check(notes.strictness(self.scope, losses), losses.notes)
+        plans.check(notes.strictness(self.fields, losses), losses.notes)
 
     def record(self, plan: Plan) -> None:
         """Record the plan by which the request is answered."""
@@ -124,7 +127,7 @@ class Call:
         `plans.plan` is the plan that was answered.
         """
         answering, may_repeat = self.service.answering, self.service.answering.retry_malformed
-        until = answering.time_limit(patience_of(self.scope))
+        until = answering.time_limit(patience_of(self.fields))
         while True:
             plan, asking = plans.plan, answering.by(plans, self.client, until)
             try:
@@ -143,7 +146,7 @@ class Call:
             except AnswerError as error:
                 if not may_repeat or error.code not in MALFORMED:
                     raise
-            may_repeat, until = False, answering.time_limit(patience_of(self.scope))
+            may_repeat, until = False, answering.time_limit(patience_of(self.fields))
 
     def send(self, answer: object, headers: Mapping[str, str] = _NONE, status: int = 200) -> Awaitable[None]:
         """Send a whole answer in JSON; bytes are sent as they are. `headers` may name another type."""

@@ -42,7 +42,7 @@ async def _outlast_client(call: Call, error: Exception) -> None:
 
     Raises `ClientGone`.
     """
-    seconds = patience_of(call.scope)
+    seconds = patience_of(call.fields)
     if seconds is None or not (isinstance(error, UpstreamTimeout) and error.phase == "total"):
         return
     left = seconds + LATER - (time.perf_counter() - call.exchange.begun)

@@ -1,11 +1,8 @@
 """The ledger for clients: a header, the whole on request, and strict mode."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from starlette.types import Scope
-
-from adapter.server.http.asgi import fields_of
 from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.settings import LossSettings
@@ -50,9 +47,9 @@ _CUT = "; ..."
 _NO_LOSSES = "none"
 
 
-def wants_all(scope: Scope) -> bool:
+def wants_all(fields: Mapping[bytes, bytes]) -> bool:
     """Return whether the client asked for the whole ledger in the answer's body."""
-    return fields_of(scope).get(_HEADER, b"").lower() == b"full"
+    return fields.get(_HEADER, b"").lower() == b"full"
 
 
 def sources(notes: Sequence[Note]) -> str:
@@ -76,9 +73,9 @@ def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
     return {**(extra or {}), "adapter": {"notes": notes_as_json(ledger)}}
 
 
-def strictness(scope: Scope, operators: LossSettings) -> Strictness:
+def strictness(fields: Mapping[bytes, bytes], operators: LossSettings) -> Strictness:
     """Return the client's level, else the operator's. Raises `Malformed` for a word that is no level."""
-    asked = fields_of(scope).get(STRICT_HEADER)
+    asked = fields.get(STRICT_HEADER)
     if asked is None:
         return Strictness(operators.strict)
     level = strictness_of(asked.decode("latin-1"))

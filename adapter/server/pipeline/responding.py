@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
-from starlette.types import Scope
 
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import LONG_HISTORY, Work
@@ -112,9 +111,9 @@ async def turn_of(
 
 
 class Recipient(NamedTuple):
-    """The receiver of an answer, and its record."""
+    """The receiver of an answer: the header fields that it sent, and its record."""
 
-    scope: Scope
+    fields: Mapping[bytes, bytes]
     exchange: Exchange
 
 
@@ -219,7 +218,7 @@ class ResponseEventWriter:
         last = getattr(events[-1], "response", None)
         if isinstance(last, Response):
             last.store = self.machine.response.store
-            if notes.wants_all(self._recipient.scope):
+            if notes.wants_all(self._recipient.fields):
                 last.extra_content = notes.with_ledger(last.extra_content, self.exchange.ledger)
         return [*map(self._frame, events), *self._last]
 

@@ -7,10 +7,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.types import Scope
 
 from adapter import extras
-from adapter.server.http.asgi import fields_of
 from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.lifecycle.shutdown import GracefulShutdown
 from adapter.server.limits.access import Access, Client
@@ -234,15 +232,15 @@ completion_id = partial(new_id, "chatcmpl-", 28)
 """Return a new chat completion's id."""
 
 
-def deadline_of(scope: Scope) -> float | None:
+def deadline_of(fields: Mapping[bytes, bytes]) -> float | None:
     """Return until when the client waits, by the loop's clock; None if it does not say."""
-    seconds = patience_of(scope)
+    seconds = patience_of(fields)
     return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
 
-def patience_of(scope: Scope) -> float | None:
-    """Return how many seconds the client waits, if it says so: openai-python sends its read timeout."""
-    value = fields_of(scope).get(b"x-stainless-read-timeout")
+def patience_of(fields: Mapping[bytes, bytes]) -> float | None:
+    """Return how many seconds the client waits, if its header fields say so: openai-python sends its read timeout."""
+    value = fields.get(b"x-stainless-read-timeout")
     if value is None:
         return None
     try:
