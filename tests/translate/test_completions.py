@@ -13,6 +13,7 @@ from adapter.translate.completions import (
     to_chat,
 )
 from adapter.translate.core.capabilities import ModelCapabilities
+from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.completions import Completion, CompletionRequest
@@ -42,6 +43,7 @@ def test_what_openai_refuses_is_refused_at_its_field(fields: Object, path: str) 
     with pytest.raises(Rejected) as raised:
         view_of(**fields)
     assert [note.path for note in raised.value.notes] == [path]
+    assert {note.code for note in raised.value.notes} <= set(CODES)
 
 
 def test_the_first_answers_are_the_best_ones_and_as_many_as_asked_for_need_no_note() -> None:

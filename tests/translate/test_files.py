@@ -44,6 +44,12 @@ def test_a_longer_life_than_the_servers_is_cut_and_told():
     )
 
 
+def test_a_life_as_long_as_the_servers_and_the_shortest_and_longest_are_taken():
+    assert files.of_form({"purpose": "batch", **expiring("7200")}, "a", "", 7_200).notes == []
+    for seconds in (3_600, 2_592_000):
+        assert (form(**expiring(str(seconds))).life, form(**expiring(str(seconds))).notes) == (seconds, [])
+
+
 def test_unknown_fields_are_dropped_and_told():
     assert [(note.path, note.code) for note in form(colour="red").notes] == [("colour", "unknown-field")]
     request = UploadRequest(bytes=5, filename="a", mime_type="", purpose="batch")

@@ -2,6 +2,7 @@
 
 import datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +72,18 @@ GOOGLE = [
 
 def row(name):
     return capabilities_of(name, TABLE.model)
+
+
+def test_models_have_the_same_turns_if_they_agree_in_what_turns_depend_on():
+    plain = ModelCapabilities(pattern="*", source="", date="")
+    switches = {one.name for one in msgspec.structs.fields(ModelCapabilities) if one.type is bool}
+    on_turns = {
+        *("signatures", "call_ids", "function_response_media", "part_media_resolution", "file_urls"),
+        "system_instruction",
+    }
+    for name in switches:
+        other = msgspec.structs.replace(plain, **{name: not getattr(plain, name)})
+        assert (other.of_turns != plain.of_turns) is (name in on_turns), name
 
 
 @pytest.mark.parametrize("name", RELAY + GOOGLE)

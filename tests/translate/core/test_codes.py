@@ -91,6 +91,10 @@ def test_a_code_says_what_it_means_and_what_to_do():
         assert code.doc.endswith(f"#{code.name}"), code
 
 
+def test_severities_have_public_names():
+    assert [str(one) for one in Severity] == ["breaks", "changes-answers", "costs", "cosmetic"]
+
+
 def test_a_note_knows_severity_and_advice_by_its_code():
     note = Note("temperature", Fate.DROPPED, "sampling-ignored", "the model ignores it")
     assert note.severity is Severity.CHANGES_ANSWERS

@@ -173,5 +173,18 @@ def test_an_answer_that_is_none_says_whether_to_try_again(retry, expected):
     assert made.body.error.code == "malformed_function_call"
 
 
+def test_each_status_has_openais_type():
+    types = {
+        "invalid_request_error": (400, 401, 404, 405, 408, 413, 415, 431, 501),
+        "permission_error": (403,),
+        "conflict_error": (409,),
+        "rate_limit_error": (429,),
+        "server_error": (500, 502, 504),
+        "service_unavailable_error": (503,),
+    }
+    for type_, statuses in types.items():
+        assert {failure(status, "m", None).body.error.type for status in statuses} == {type_}
+
+
 def test_a_status_that_openai_does_not_know_is_a_server_error():
     assert failure(599, "m", None).body.error.type == "server_error"

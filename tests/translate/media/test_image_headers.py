@@ -51,6 +51,18 @@ def test_transparency_of_webp_is_told():
 def test_fill_bytes_and_markers_without_a_length_stand_before_a_frame():
     frame = b"\xff\xc0\x00\x11\x08\x00\x1e\x00\x29"
     assert read_image_header(b"\xff\xd8\xff\xff\x01" + frame) == ImageHeader("jpeg", *SIZE)
+    for alone in (0x01, *range(0xD0, 0xDA)):
+        assert read_image_header(b"\xff\xd8\xff" + bytes([alone]) + frame) == ImageHeader("jpeg", *SIZE), alone
+
+
+def test_only_markers_of_a_frame_tell_the_size():
+    """ITU T.81, table B.1: of C0 to CF, C4, C8 and CC are tables, a reserved one and arithmetic conditioning."""
+    others = (0xC4, 0xC8, 0xCC, 0xDA, 0xDB, 0xE0, 0xFE)
+    for marker in range(0xC0, 0xD0):
+        size = (7, 9) if marker in others else SIZE
+        frame = b"\xff" + bytes([marker]) + b"\x00\x11\x08\x00\x1e\x00\x29" + bytes(10)
+        data = b"\xff\xd8" + frame + b"\xff\xc0\x00\x11\x08\x00\x09\x00\x07"
+        assert read_image_header(data) == ImageHeader("jpeg", *size), hex(marker)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])

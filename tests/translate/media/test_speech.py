@@ -139,6 +139,12 @@ def test_a_voice_of_the_operators_own_is_sent_by_its_name(name):
     assert plan.notes == []
 
 
+def test_formats_have_registered_media_types():
+    assert [f"{name} {type_}" for name, type_ in speech.FORMATS.items()] == [
+        *("mp3 audio/mpeg", "opus audio/ogg", "aac audio/aac", "flac audio/flac", "wav audio/wav", "pcm audio/pcm"),
+    ]
+
+
 def test_a_speed_from_a_quarter_to_four_has_no_effect_and_any_other_is_refused():
     for speed in (0.25, 0.99, 4):
         assert [note.code for note in plan_of(speed=speed).notes] == ["speech-speed-ignored"]
