@@ -125,11 +125,6 @@ def test_first_lines_name_the_thing():
     assert not {file: lines for file, lines in bad.items() if lines}
 
 
-def _is_riddle(word: str, before: str) -> bool:
-    """Return whether a first line begins with a riddle; a property may say "Whether"."""
-    return word in RIDDLES or (word == "Whether" and "property" not in before)
-
-
 def _is_rule(lines: list[str]) -> bool:
     """Return whether a function is the rule of a field, by what it returns."""
     return any("-> Outcome" in line or "-> Piece" in line for line in lines)

@@ -351,14 +351,6 @@ class Thinking(Wire):
     budget_tokens: int | None = None
 
 
-class GoogleThinkingConfig(Wire):
-    """Gemini's thinkingConfig in snake case, as Google's OpenAI endpoint takes it; camelCase is taken too."""
-
-    include_thoughts: bool | None = None
-    thinking_budget: int | None = None
-    thinking_level: str | None = None
-
-
 class ChatCompletionRequest(Wire):
     """The request. The order of the fields is the order in which their translations add up."""
 
