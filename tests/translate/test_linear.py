@@ -7,12 +7,12 @@ from datetime import date
 
 import pytest
 
-from adapter.server.pipeline.planner import plan_for
 from adapter.settings import Settings, catalogue, options
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses_request import ResponsesRequest
+from tests.support.planning import plan_for
 from tests.support.size import IS_LARGE
 
 SETTINGS = Settings()

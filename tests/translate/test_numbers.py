@@ -5,12 +5,12 @@ import datetime
 import pytest
 
 from adapter import settings
-from adapter.server.pipeline.planner import plan_for
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses_request import ResponsesRequest
+from tests.support.planning import plan_for
 
 CHOSEN = settings.Settings()
 

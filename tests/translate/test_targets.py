@@ -14,7 +14,6 @@ from adapter.server.dry_run.dry_run import DryRun
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.model_lists import path_of_model
-from adapter.server.pipeline.planner import plan_for
 from adapter.server.pipeline.service import decode_body
 from adapter.settings import find_served_model, options, request_limits, upstream_settings
 from adapter.translate.core.notes import Fate, Rejected
@@ -29,6 +28,7 @@ from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses_request import ResponsesRequest
 from conformance.cases import all_cases
 from tests.support.ledgers import REFUSALS, faults_of, settings_of
+from tests.support.planning import plan_for
 from tests.support.recordings import ROOT, drawn_records
 
 REQUESTS = [
@@ -104,7 +104,7 @@ def serve(given, endpoint, request):
         try:
             path_of_model(find_served_model(view.request.model, names).model, prefix)
             history = look_up(view.request, {}, view.carried)
-            ready = plan_for(view.request, {}, names, options(chosen), history=history)
+            ready = plan_for(view.request, {}, names, options(chosen), history)
         except Rejected as error:
             raise view.with_client_path(error) from None
         notes = view.ledger(ready.notes)

@@ -18,7 +18,7 @@ from adapter.store import SignatureStore
 from adapter.store.shared.base import Records
 from adapter.translate.content.content_parts import file_ids, remote_urls
 from adapter.translate.core.capabilities import ServedModel
-from adapter.translate.core.context import Media, Options
+from adapter.translate.core.context import Media
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.native.pass_through import names_of, names_of_uris
 from adapter.translate.plan import Plan, plan
@@ -38,22 +38,6 @@ MAX_NAMES = 1_000
 def in_line(media: Mapping[str, Media]) -> dict[str, Media]:
     """Return the media that are in line: another upstream has no copies of files."""
     return {name: one for name, one in media.items() if not one.uri}
-
-
-def plan_for(
-    request: ChatCompletionRequest,
-    unknown: Mapping[str, msgspec.Raw],
-    names: Catalogue,
-    chosen: Options,
-    *,
-    media: Mapping[str, Media] = {},
-    history: History | None = None,
-    model: str | None = None,
-) -> Plan:
-    """Return the plan for the model that a request's name stands for, or for `model`. Raises `Rejected`."""
-    return plan(
-        request, unknown, find_served_model(model or request.model, names), chosen, media=media, history=history
-    )
 
 
 class _ModelRoutes(NamedTuple):

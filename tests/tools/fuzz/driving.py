@@ -7,7 +7,6 @@ import re
 import msgspec
 
 from adapter.server.pipeline.errors import failure_of, to_malformed
-from adapter.server.pipeline.planner import plan_for
 from adapter.server.pipeline.service import DECODING_ERRORS
 from adapter.settings import Settings, catalogue, options
 from adapter.translate import chat
@@ -22,6 +21,7 @@ from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from tests.support import oracles
 from tests.support.in_process import InProcess, Puppet, check_answer, check_error
+from tests.support.planning import plan_for
 
 SETTINGS = Settings()
 NAMES = catalogue(SETTINGS, datetime.date(2026, 11, 30))
