@@ -47,39 +47,6 @@ async def test_a_stream_names_each_event_and_ends_with_done():
     assert text_of_response(events[-1]["response"]) == "Hello"
 
 
-async def test_the_first_event_leaves_before_gemini_has_said_everything():
-    go_on = asyncio.Event()
-
-    async def script(call):
-        await call.start()
-        await call.send(frame(answer("first", finish=None)))
-        await go_on.wait()
-        await call.send(frame(answer("last")))
-        await call.end()
-
-    async with (
-        run_upstream(script) as upstream,
-        adapter(upstream) as client,
-        client.stream("POST", PATH, json=ask(stream=True)) as response,
-    ):
-        lines = response.aiter_lines()
-        while "first" not in (await anext(lines)):
-            pass
-        go_on.set()
-        rest = [line async for line in lines]
-    assert any("last" in line for line in rest)
-
-
-async def test_an_early_failure_of_a_stream_is_a_normal_error():
-    async def script(call):
-        await call.json({"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}, 429)
-
-    async with run_upstream(script) as upstream, adapter(upstream) as client:
-        response = await client.post(PATH, json=ask(stream=True))
-    assert response.status_code == 429
-    assert response.json()["error"]["code"] == "rate_limit_exceeded"
-
-
 async def test_a_late_failure_is_a_failed_response_that_can_be_read_again():
     async def script(call):
         tail = frame({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}})
