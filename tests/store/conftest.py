@@ -8,6 +8,7 @@ from adapter.store.signatures.memory import MemoryStore
 from adapter.store.signatures.redis import RedisStore
 from adapter.store.signatures.sqlite import SqliteStore
 from tests.store.entries import Clock
+from tests.store.opening import opening
 from tests.support.key_value import key_value_server
 
 
@@ -39,36 +40,18 @@ def redis_url(server):
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 async def make(request, path, clock):
-    """Opens stores of one kind; all are closed at the end."""
-    made = []
+    """Opens stores of one kind."""
     kinds: dict[str, Callable[[StoreLimits], Any]] = {
         "memory": lambda limits: MemoryStore(limits, clock=clock),
         "sqlite": lambda limits: SqliteStore(path, limits, clock=clock),
         "redis": lambda limits: RedisStore(request.getfixturevalue("redis_url"), limits, clock=clock),
     }
-
-    async def make(**limits):
-        store = kinds[request.param](StoreLimits(**limits))
-        await store.open()
-        made.append(store)
-        return store
-
-    yield make
-    for store in made:
-        await store.aclose()
+    async with opening(lambda **limits: kinds[request.param](StoreLimits(**limits))) as make:
+        yield make
 
 
 @pytest.fixture
 async def reopened(path, clock):
     """Opens the same file again and again."""
-    made = []
-
-    async def reopen(**limits):
-        store = SqliteStore(path, StoreLimits(**limits), clock=clock)
-        await store.open()
-        made.append(store)
-        return store
-
-    yield reopen
-    for store in made:
-        await store.aclose()
+    async with opening(lambda **limits: SqliteStore(path, StoreLimits(**limits), clock=clock)) as reopen:
+        yield reopen

@@ -16,43 +16,26 @@ from adapter.store.documents.redis import RedisDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
 from adapter.store.shared import sqlite_calls as shared_calls
 from tests.store.documents.families import family, find_known
+from tests.store.opening import opening
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 async def make(request, path, clock):
-    """Opens stores of one kind; all are closed at the end."""
-    made = []
+    """Opens stores of one kind."""
     kinds: dict[str, Callable[[DocumentLimits], Any]] = {
         "memory": lambda limits: MemoryDocuments(limits, clock=clock),
         "sqlite": lambda limits: SqliteDocuments(path, limits, clock=clock),
         "redis": lambda limits: RedisDocuments(request.getfixturevalue("redis_url"), limits, clock=clock),
     }
-
-    async def make(**limits):
-        store = kinds[request.param](DocumentLimits(**limits))
-        await store.open()
-        made.append(store)
-        return store
-
-    yield make
-    for store in made:
-        await store.aclose()
+    async with opening(lambda **limits: kinds[request.param](DocumentLimits(**limits))) as make:
+        yield make
 
 
 @pytest.fixture
 async def reopened(path, clock):
     """Opens the same file again and again."""
-    made = []
-
-    async def reopen(**limits):
-        store = SqliteDocuments(path, DocumentLimits(**limits), clock=clock)
-        await store.open()
-        made.append(store)
-        return store
-
-    yield reopen
-    for store in made:
-        await store.aclose()
+    async with opening(lambda **limits: SqliteDocuments(path, DocumentLimits(**limits), clock=clock)) as reopen:
+        yield reopen
 
 
 BOUNDED = pytest.mark.parametrize("make", ["memory", "sqlite"], indirect=True)

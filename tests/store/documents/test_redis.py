@@ -8,6 +8,7 @@ from adapter.store import open_documents
 from adapter.store.documents.base import Document, DocumentLimits
 from adapter.store.documents.redis import PREFIX, RedisDocuments
 from tests.store.documents.families import family, find_known
+from tests.store.opening import opening
 from tests.support.guards import until
 from tests.support.key_value import PASSWORD, key_value_server
 
@@ -15,17 +16,12 @@ from tests.support.key_value import PASSWORD, key_value_server
 @pytest.fixture
 async def make_at(clock):
     """Opens stores at a URL."""
-    made = []
 
-    async def make_at(url, **limits):
-        store = RedisDocuments(url, DocumentLimits(**limits), clock=clock, timeout=0.3, pause=0.1)
-        await store.open()
-        made.append(store)
-        return store
+    def build(url, **limits):
+        return RedisDocuments(url, DocumentLimits(**limits), clock=clock, timeout=0.3, pause=0.1)
 
-    yield make_at
-    for store in made:
-        await store.aclose()
+    async with opening(build) as make_at:
+        yield make_at
 
 
 @pytest.fixture

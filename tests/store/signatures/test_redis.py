@@ -10,6 +10,7 @@ from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures.redis import PREFIX, RedisStore
 from adapter.wire.signatures import Issued, Signature
 from tests.store.entries import find_known, issue
+from tests.store.opening import opening
 from tests.support.guards import until
 from tests.support.key_value import PASSWORD, key_value_server
 from tests.support.live import free_port
@@ -22,17 +23,12 @@ PATIENT = 10.0
 @pytest.fixture
 async def replicas(clock):
     """Opens stores as replicas would, each with a memory of its own."""
-    made = []
 
-    async def replica(url, timeout=TIMEOUT, **limits):
-        store = RedisStore(url, StoreLimits(**limits), clock=clock, timeout=timeout, pause=PAUSE)
-        await store.open()
-        made.append(store)
-        return store
+    def build(url, timeout=TIMEOUT, **limits):
+        return RedisStore(url, StoreLimits(**limits), clock=clock, timeout=timeout, pause=PAUSE)
 
-    yield replica
-    for store in made:
-        await store.aclose()
+    async with opening(build) as replica:
+        yield replica
 
 
 @pytest.fixture

@@ -1,0 +1,21 @@
+"""Opens the stores of a test, and closes them at its end."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+
+@asynccontextmanager
+async def opening(build: Callable[..., Any]) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+    """A function that builds a store and opens it."""
+    opened = []
+
+    async def open_store(*args: Any, **limits: Any) -> Any:
+        store = build(*args, **limits)
+        await store.open()
+        opened.append(store)
+        return store
+
+    yield open_store
+    for store in opened:
+        await store.aclose()
