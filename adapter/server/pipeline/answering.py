@@ -28,7 +28,7 @@ class Answering:
         return now() + (own if patience is None else min(own, patience))
 
     def by(self, plans: Plans, client: Client, until: float) -> Asking:
-        """Return the object that asks the current plan's place."""
+        """Return the object that asks the place of the current plan."""
         return Asking(plans.place.upstream, Caller(client.key, plans.pin), until, self._settings.continuations)
 
     @asynccontextmanager

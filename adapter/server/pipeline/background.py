@@ -1,7 +1,7 @@
-"""Responses that nobody waits for: each runs in one process and can be watched, and cancelled, from every process.
+"""Responses that nobody waits for: each runs in one process; every process can follow and cancel it.
 
-What happens is written down as it happens: the response itself, its events in pieces, and a sign of life. A process
-that did not start a response reads these; one that wants to cancel it leaves a mark, which the running one finds.
+The running process stores the response, its events in pieces, and a sign of life. Another process reads these. To
+cancel the response it stores a mark, which the running process finds.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ from adapter.wire.sse import DONE, named_event
 log = logging.getLogger("adapter")
 
 BEAT = 1.0
-"""Seconds between two signs of life; events are written down as often, and marks looked for."""
+"""Seconds between two signs of life; events are stored, and marks looked for, at the same pace."""
 
 DEAD_AFTER = 30.0
-"""Seconds without a sign of life after which a response's process is taken for dead."""
+"""Seconds without a sign of life after which a response's process counts as dead."""
 
 POLL = 0.25
 """Seconds between two looks at a response that another process runs."""
@@ -51,7 +51,7 @@ PATIENCE = 5.0
 _ENDS = {"completed": Completed, "incomplete": Incomplete}
 
 PIECES_AT_ONCE = 16
-"""Pieces of written events that are read together."""
+"""The number of pieces of stored events that are read together."""
 
 
 class Log:
@@ -67,7 +67,7 @@ class Log:
         self._changed = asyncio.Event()
 
     async def write(self, *frames: bytes, more: bool = False) -> None:
-        """Keep events for the followers, who are woken later where `more` come at once."""
+        """Add events for the followers; with `more` these are woken by the events that follow at once."""
         self._frames += frames
         self._size += sum(map(len, frames))
         self.ended = self.ended or DONE in frames
@@ -81,11 +81,11 @@ class Log:
         return self.first + len(self._frames)
 
     def has_nothing_from(self, position: int) -> bool:
-        """Return whether nothing will come for a reader at this position."""
+        """Return whether no event will come for a reader at this position."""
         return position > self.end or (self.ended and position == self.end)
 
     async def read(self, position: int) -> list[bytes]:
-        """Read the events from a position on; waits for the next one. Nothing where they ended, or have left memory."""
+        """Return the events from a position on; wait for the next one. Empty if they ended, or have left memory."""
         while position == self.end and not self.ended:
             await self._changed.wait()
         return self._frames[position - self.first :] if position >= self.first else []
@@ -117,7 +117,7 @@ class WrittenEvents:
         self._piece = 0
 
     async def read(self, position: int) -> list[bytes]:
-        """Read the events from a position on that were not read before; nothing where no more are written yet."""
+        """Return the next events from the store; empty while no more are stored."""
         while not self.ended and (pieces := await self._next_pieces()):
             first, frames = int(pieces[0][0]), [frame for _, data in pieces for frame in _frames(data)]
             self._piece += len(pieces)
@@ -135,7 +135,7 @@ class WrittenEvents:
 
 
 class Job:
-    """One response that runs here."""
+    """One response that runs in this process."""
 
     def __init__(self, service: Service, state: State, turn: Turn, writer: ResponseEventWriter) -> None:
         self.log = Log()
@@ -149,7 +149,7 @@ class Job:
         self.task = asyncio.create_task(self._run())
 
     def take_back(self) -> None:
-        """End it, at the client's wish."""
+        """Cancel the response, because the client asked for it."""
         self._taken_back = True
         self.task.cancel()
 
@@ -169,7 +169,7 @@ class Job:
             self._tell()
 
     def _tell(self) -> None:
-        """Count the answer, which came after its request had been; say so if it failed."""
+        """Log the end of the response, and count it: its request ended long before."""
         exchange = self._writer.exchange
         if self._service.recorder.metrics is not None:
             self._service.recorder.metrics.count_reply(exchange)
@@ -220,7 +220,7 @@ class Job:
 
 
 class Jobs:
-    """The responses that run here, and a way to all others."""
+    """The responses that run in this process, and access to those of all others."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -228,7 +228,7 @@ class Jobs:
         self._running: dict[tuple[str, str], Job] = {}
 
     async def start(self, turn: Turn, writer: ResponseEventWriter) -> Response:
-        """Let a response run; what there is of it now. Raises `Busy`, `NotStored`."""
+        """Start a response; return its state so far. Raises `Busy`, `NotStored`."""
         if len(self._running) >= self._limit:
             raise Busy(f"{self._limit} background responses are running, which is the limit: try again later.")
         now = blank(turn.view, turn.stamp)
@@ -241,7 +241,7 @@ class Jobs:
         return blank(turn.view, turn.stamp, "queued")
 
     async def find(self, response_id: str, client: str) -> StoredResponse:
-        """Return a stored response; one whose process died is told as failed. Raises `NotStored`."""
+        """Return a stored response; if its process died, as a failed one. Raises `NotStored`."""
         state = self._service.state
         record = await state.response(response_id, client)
         answer = answer_of(record)
@@ -254,7 +254,7 @@ class Jobs:
         return record
 
     async def cancel(self, response_id: str, client: str) -> StoredResponse:
-        """Take a response back, wherever it runs; as it is afterwards. Raises `NotStored`."""
+        """Cancel a response, wherever it runs; return its state afterwards. Raises `NotStored`."""
         record = await self.find(response_id, client)
         if not answer_of(record).background:
             raise NotStored("Only responses that were created with `background` can be cancelled.", status=400)
@@ -270,7 +270,7 @@ class Jobs:
         return await self.find(response_id, client)
 
     async def _until_ended(self, response_id: str, client: str) -> None:
-        """Return when a response that another process runs has ended, or that one has had time enough."""
+        """Wait until a response that another process runs has ended, but not too long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(5 * BEAT):
                 # The awaited event happens in another process.
@@ -278,7 +278,7 @@ class Jobs:
                     await asyncio.sleep(POLL)
 
     def _state_of(self, answer: StoredAnswer) -> State:
-        """Return the store for a response; one with `store: false` is forgotten soon."""
+        """Return the store for a response; one with `store: false` expires soon."""
         return self._service.state if answer.store else self._service.unstored
 
     def running(self, response_id: str, client: str) -> Job | None:
@@ -367,7 +367,7 @@ def _lost_end(response: Response, number: int) -> list[Event]:
 
 
 async def _store_end(state: State, record: StoredResponse, client: str, status: str) -> StoredResponse:
-    """Store the end of a response whose process told of none."""
+    """Store the end of a response whose process did not."""
     response = msgspec.json.decode(record.response, type=Response)
     response.status = status
     response.error = ResponseError(
@@ -379,7 +379,7 @@ async def _store_end(state: State, record: StoredResponse, client: str, status: 
 
 
 def _time_of(sign: bytes) -> float:
-    """Return when a sign of life was given; long ago if no time can be read."""
+    """Return the time of a sign of life; if it cannot be read, one long ago."""
     try:
         return msgspec.json.decode(sign, type=float)
     except UNREADABLE:

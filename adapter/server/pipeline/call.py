@@ -102,20 +102,20 @@ class Call:
         return QueryParams(self.scope["query_string"])
 
     async def read(self, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
-        """Read the body, and its unknown fields; what a form says as texts may be a number. Raises `Malformed`."""
+        """Read the body, and its unknown fields; in a form, numbers may be texts. Raises `Malformed`."""
         self.work = self.service.work(self.body)
         if self.form is not None:
             return decoded_form(self.body, type_)
         return await self.service.read(self.body, type_, self.work)
 
     def accept(self, plans: Plans) -> None:
-        """Record what goes to Gemini. Raises `StrictLoss`."""
+        """Record the plan, and check the losses against the strictness. Raises `StrictLoss`."""
         losses = self.service.losses
         self.record(plans.plan)
         plans.check(notes.strictness(self.fields, losses), losses.notes)
 
     def record(self, plan: Plan) -> None:
-        """Record the plan by which the request is answered."""
+        """Record the plan that answers the request."""
         exchange = self.exchange
         exchange.model, exchange.notes, exchange.upstream_request = plan.model, plan.notes, plan.body
         exchange.plan = plan
@@ -155,7 +155,7 @@ class Call:
         return respond(self.send_message, status, body, headers)
 
     async def send_stored(self, body: bytes) -> None:
-        """Send what is stored; until it is sent, it counts among the bodies that are held. Raises `Overloaded`."""
+        """Send a stored object; until it is sent, its bytes count against the byte budget. Raises `Overloaded`."""
         budget = self.service.body_budget
         budget.reserve(len(body))
         try:
@@ -164,7 +164,7 @@ class Call:
             budget.release(len(body))
 
     def send_translated(self, plans: Plans, answer: object) -> Awaitable[None]:
-        """Send a whole answer, with what became of the request in its headers."""
+        """Send a whole answer, with the ledger in its headers."""
         return self.send(answer, headers_of(plans, self.exchange.reply_notes))
 
     def open(self, plans: Plans, patience: float | None = None) -> AbstractAsyncContextManager[Answer]:
@@ -217,7 +217,7 @@ class Call:
 
 
 def headers_of(plans: Plans, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
-    """Return what the head of an answer tells of its translation."""
+    """Return the headers that describe the translation of the answer."""
     plan = plans.plan
     headers = notes.headers(plan.model, plan.notes, reply_notes)
     return {**headers, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else headers

@@ -93,7 +93,7 @@ class Endpoint:
 
     @property
     def is_described(self) -> bool:
-        """Whether it stands in the description."""
+        """Whether it is described in /openapi.json."""
         return bool(self.name)
 
     @cached_property
@@ -143,11 +143,11 @@ def unserved_endpoint(path: str, why: str) -> Endpoint:
 
 
 _OTHER = "/other"
-"""The name in figures of all paths that nothing serves."""
+"""The name in metrics of all paths that no endpoint serves."""
 
 
 def _unknown_path(meant: str | None) -> Endpoint:
-    """Return the endpoint that answers an unknown path; `meant` is a known path that is like it."""
+    """Return the endpoint that answers an unknown path; `meant` is a similar path that is served."""
 
     async def refuse(_call: Call) -> None:
         raise NoSuchPath(meant)
@@ -187,5 +187,5 @@ def router_of(endpoints: Endpoints, settings: Settings) -> Router[Endpoint]:
 
 
 def methods_of(endpoints: Endpoints) -> list[str]:
-    """Return the methods that pages of other origins may use."""
+    """Return the HTTP methods that pages of other origins may use."""
     return sorted({endpoint.method for endpoint in endpoints} - {ANY_METHOD, WEBSOCKET})

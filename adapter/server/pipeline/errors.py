@@ -146,7 +146,7 @@ def _access_denied(_error: AccessDenied, _asked: ErrorContext) -> Failure:
 
 
 def _too_much(_error: Exception) -> Failure:
-    """Return the error for a free-form field that cannot be decoded; msgspec let it pass, it is read later."""
+    """Return the error for a free-form field that cannot be decoded: msgspec leaves such a field raw at first."""
     return failure(400, "The body is nested too deeply, or holds a number beyond a double's range.", "invalid_json")
 
 
@@ -190,7 +190,7 @@ SHORTEST_SECRET = 8
 
 
 def hide_secrets(made: Failure, secrets: Iterable[str]) -> Failure:
-    """Return an error that does not hold these keys, whatever they look like: relays repeat what they were sent."""
+    """Remove these keys from an error's message, whatever form they have: relays repeat what they were sent."""
     error, message = made.body.error, made.body.error.message
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:

@@ -60,11 +60,11 @@ _HEADERS = {
 _NO_HEAD: Mapping[str, str] = {}
 
 MAX_HELD = 65_536
-"""The most bytes of events that are held back for those that come at once behind them."""
+"""The most bytes of events that are held for the events that follow at once."""
 
 
 class Answer(NamedTuple):
-    """An answer that has begun: the plan that is answered, and its events, the first of which has arrived."""
+    """A started answer: the plan that is answered, and its events, the first of which has arrived."""
 
     plan: Plan
     events: ReplyStream
@@ -104,7 +104,7 @@ class Writer(Protocol):
         ...
 
     async def close(self) -> list[bytes]:
-        """Return the last frames; what they refer to is stored by then."""
+        """Return the last frames; the signatures to which they refer are stored before."""
         ...
 
     async def fail(self, error: Exception) -> list[bytes]:
@@ -112,7 +112,7 @@ class Writer(Protocol):
         ...
 
     def heartbeat(self) -> bytes:
-        """Return an empty chunk, sent in silence where the settings choose chunks as heartbeats."""
+        """Return an empty chunk, for settings that choose chunks as heartbeats."""
         ...
 
 
@@ -125,7 +125,7 @@ class FrameSink(Protocol):
         ...
 
     async def write(self, *frames: bytes, more: bool = False) -> None:
-        """Send frames and those that are held; with `more`, all may be held for the frames that follow at once."""
+        """Send these frames and the held ones; with `more`, hold all for the frames that follow at once."""
         ...
 
 
@@ -156,7 +156,7 @@ class EventStream:
         return self._started or bool(self._held)
 
     async def write(self, *frames: bytes, more: bool = False) -> None:
-        """Send events and what was held back; with `more`, together with those that follow at once."""
+        """Send these events and the held ones; with `more`, hold all for the events that follow at once."""
         if self._tap is not None and len(self._tap) < MAX_TAPPED:
             self._tap += frames
             self._tap.times += [time.perf_counter()] * len(frames)
@@ -208,7 +208,7 @@ class EventStream:
         return beats and self._clock() - self._last_write >= self._settings.heartbeat_after
 
     def _idle(self, beats: bool) -> float:
-        """Return the seconds until there may be something to do."""
+        """Return the seconds until a commit or a heartbeat may be due."""
         now, settings = self._clock(), self._settings
         times = [(self._writing_since or now) + settings.write_timeout]
         if not self._started:

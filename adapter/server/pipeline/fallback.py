@@ -54,7 +54,7 @@ class Failed(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The cause in a word."""
+        """The cause, in a word or two, for logs and notes."""
         return self.error.code or str(self.error.status)
 
 
@@ -84,7 +84,7 @@ class Renewed(NamedTuple, Generic[P]):
 
 
 Renew = Callable[[UpstreamError], Awaitable[Renewed[P] | None]]
-"""Uploads files again that Gemini has lost. None: the error has another cause."""
+"""Uploads again the files that Gemini has lost; returns None if the error has another cause."""
 
 
 class FallbackPlans(Generic[P]):
@@ -156,7 +156,7 @@ class FallbackPlans(Generic[P]):
             ledger_headers.check(self.plan.notes, level, policy)
 
     async def after(self, error: UpstreamError, until: float) -> None:
-        """Go on to the next plan. Raises the first failure if there is none, or no time for it."""
+        """Go on to the next plan. Raises the first failure if there is no other plan, or no time for it."""
         renew, self._renew = self._renew, None
         if renew is not None and now() <= until - MARGIN and (renewed := await renew(error)) is not None:
             ledger_headers.check(renewed.plan.notes, self._level, self._policy)
@@ -189,7 +189,7 @@ class FallbackPlans(Generic[P]):
         return with_notes(plan, ledger)
 
     def _ledger(self, plan: P, route: Route, reason: str) -> list[Note]:
-        """Return the plan's notes, with what the client did not ask for in front."""
+        """Return the plan's notes, after those on the fallback."""
         notes, changed = plan.notes, []
         if route.place is not self._routes[0].place:
             why = f"fell back to {route.place.label} after {reason}"
@@ -221,7 +221,7 @@ def _failure_of(error: UpstreamError) -> Failed:
 
 
 def _is_worth_another(error: UpstreamError) -> bool:
-    """Return whether another place may do better: refused for a while, failed, or a model that is not there."""
+    """Return whether another place may succeed: this one is overloaded, has failed, or lacks the model."""
     if error.status == 404 and not isinstance(error, InvalidModelName):
         return to_openai(404, error.error, own_key=False).body.error.code == "model_not_found"
     return error.status == 429 or error.status >= 500

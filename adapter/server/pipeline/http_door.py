@@ -1,4 +1,4 @@
-"""The way in for HTTP requests: key, rate, body and place, then the endpoint. Exceptions become OpenAI's errors."""
+"""The entry for HTTP requests: checks key, rate, body and slot, then calls the endpoint; exceptions become errors."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from adapter.server.pipeline.service import patience_of
 from adapter.upstream.errors import UpstreamTimeout
 
 LATER = 1.0
-"""Seconds that a client gets, beyond the time that it said it waits, to leave by itself."""
+"""Seconds that a client gets, beyond its own time limit, to leave by itself."""
 
 
 async def serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
@@ -73,7 +73,7 @@ async def _serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
 
 
 async def _serve_form(endpoint: Endpoint, call: Call, max_body: int) -> None:
-    """Answer a request whose files go to Gemini; other endpoints with forms read theirs themselves."""
+    """Answer a request whose files go to Gemini; other endpoints read their forms themselves."""
     service = call.service
     service.access.check_origin(call.scope)
     form = await read_upload(call.scope, call.receive, max_body, service.body_budget)

@@ -69,7 +69,7 @@ def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Not
 
 
 def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
-    """Return the body's extra fields, with the whole ledger."""
+    """Return the body's extra fields together with the whole ledger."""
     return {**(extra or {}), "adapter": {"notes": notes_as_json(ledger)}}
 
 

@@ -15,10 +15,10 @@ from adapter.upstream.model_path import model_path
 from adapter.wire.gemini.models import Model
 
 KEPT = 60.0
-"""Seconds for which a list is kept."""
+"""Seconds for which a list is cached."""
 
 MAX_LISTS = 256
-"""The most lists that are kept: one for each key, if clients' own keys go to Gemini."""
+"""The most lists that are cached: one for each key, if clients' own keys go to Gemini."""
 
 
 def path_of_model(model: str, models: str) -> str:
@@ -33,7 +33,7 @@ def path_of_model(model: str, models: str) -> str:
 
 
 class _List(NamedTuple):
-    """A list that is on its way, or has come."""
+    """A list that was asked for, and perhaps has arrived."""
 
     asked_at: float
     models: asyncio.Task[list[Model]]

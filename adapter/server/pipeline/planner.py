@@ -36,7 +36,7 @@ MAX_NAMES = 1_000
 
 
 def in_line(media: Mapping[str, Media]) -> dict[str, Media]:
-    """Return the media that are in line: another upstream has no copies of files."""
+    """Return only media whose content is in the request: another upstream has no copies of Gemini's files."""
     return {name: one for name, one in media.items() if not one.uri}
 
 
@@ -196,7 +196,7 @@ class ChatPlanner:
         return _ModelRoutes(served, routes[0], routes)
 
     async def _names_in(self, plan: Plan, client: Client) -> tuple[set[str], str]:
-        """Return what of Gemini's a plan names, and the key that made it. Raises `NotStored`."""
+        """Return the names of Gemini's files and caches in a plan, and the key that made them. Raises `NotStored`."""
         names = names_of(plan.body)
         return names, await self._owners.find_pin(names, client.id, strictly=self._is_shared) if names else ""
 
@@ -208,14 +208,14 @@ class ChatPlanner:
         return [Route(place, one) for one in models for place in places]
 
     async def fetch(self, urls: Iterable[str]) -> dict[str, Media]:
-        """Fetch what a request points to, where the operator allows it. Raises `FetchError`."""
+        """Fetch the files that a request points to, if the operator allows it. Raises `FetchError`."""
         if self._fetcher is None:
             return {}
         fetched = await self._fetcher.fetch(urls)
         return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}
 
     def _find_cut(self, reading: Reading) -> int:
-        """Return up to which message a history is to be remembered; 0: it is not."""
+        """Return how many messages of a history to remember; 0: none."""
         if reading.size_bytes < LEAST or not self._prefixes.is_on or self._places[0].options.fields is not None:
             return 0
         return last_block(reading.request.messages, 0 if reading.prefix is None else reading.prefix.count)
@@ -233,7 +233,7 @@ class ChatPlanner:
         return plan, next_prefix(reading, plan, history.answers_before_cut, self._prefixes.clock())
 
     async def _look_up(self, history: History, client: Client, work: Work) -> None:
-        """Give a history what is stored under the ids and under the words of its answers."""
+        """Look up a history's records, by the ids and by the words of its answers."""
         ids = history.ids()
         found = await self._store.get(ids, client.id) if ids else _NO_RECORDS
         words = await work.run(_take, history, found)
@@ -244,7 +244,7 @@ class ChatPlanner:
 
 
 def _take(history: History, found: Records) -> list[str]:
-    """Give a history the records that were found by ids; return the keys to look up next."""
+    """Assign the records that were found by ids to a history; return the keys to look up next."""
     history.take(found)
     return history.words()
 

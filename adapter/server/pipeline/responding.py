@@ -82,7 +82,7 @@ async def turn_of(
     needs: FileNeeds = NEEDS,
     text: ItemText | None = None,
 ) -> Turn:
-    """Understand a request; `text` is that of its items. Raises `Rejected`, `NotStored`."""
+    """Read and plan a request; `text` is its body with the items. Raises `Rejected`, `NotStored`."""
     seed = secrets.token_hex(8)
     memory = memory or Memory(service.state)
     past = await memory.known.past(request, client.id, text)

@@ -29,7 +29,7 @@ _NAME_BYTES = 12
 """The number of bytes that identify a WAV file: RIFF, a size, WAVE."""
 _CHUNK_HEAD = 8
 _PLAIN_FORM = (1, 1, 16)
-"""Uncompressed, one channel, 16 bits: what a WAV file says of samples that are raw PCM behind its header."""
+"""A WAV file's format of raw PCM as OpenAI streams it: uncompressed, one channel, 16 bits."""
 
 
 class WavFile(NamedTuple):
@@ -52,7 +52,7 @@ def is_pcm(mime_type: str) -> bool:
 
 
 def is_wav(data: bytes) -> bool:
-    """Return whether the bytes are a WAV file's, whatever they are called."""
+    """Return whether the bytes are a WAV file's, whatever media type they have."""
     return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
 
 
@@ -93,7 +93,7 @@ def rate_of(mime_type: str) -> int:
 
 
 def content_of(blob: Blob) -> bytes:
-    """Return the bytes of a blob. Raises `AnswerError` where they are not base64."""
+    """Return the bytes of a blob. Raises `AnswerError` if they are not base64."""
     text = (blob.data or "").translate(_STANDARD).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -117,7 +117,7 @@ class Samples(NamedTuple):
 
 
 def samples_of(blob: Blob) -> Samples | None:
-    """Return the samples of raw PCM or of a WAV file; None where the sound is something else."""
+    """Return the samples of raw PCM or of a WAV file; None for other formats."""
     data, mime_type = content_of(blob), blob.mime_type or ""
     if is_wav(data):
         file = read_wav(data)
@@ -126,7 +126,7 @@ def samples_of(blob: Blob) -> Samples | None:
 
 
 def answer_audio(blobs: Sequence[Blob], transcript: str, context: Context, stamp: Stamp) -> AnswerAudio:
-    """Return all sounds of an answer as one. It is not kept here: it expires at once. Raises `AnswerError`."""
+    """Return all sounds of an answer as one, which expires at once: it is not stored. Raises `AnswerError`."""
     encoded = base64.b64encode(_one_sound(blobs, wants_samples(context))).decode()
     return AnswerAudio(id=audio_id(stamp), data=encoded, expires_at=stamp.created, transcript=transcript)
 
@@ -162,9 +162,9 @@ def note_on_type(blob: Blob, path: str, samples: bool) -> Note:
 class SampleReader:
     """Takes the header off a sound that comes in pieces.
 
-    A piece that begins like a WAV file begins one, also after another: its header is held until it is whole, its
-    samples pass, and what follows them in the file is left out. Any other piece goes on with what came before.
-    `feed` raises `AnswerError` for a file of other samples than 16-bit PCM.
+    A piece that begins like a WAV file begins a new file, also after another one. Its header is held until it is
+    complete. Then its samples pass, and what follows the samples in the file is left out. Any other piece continues
+    the sound before it. `feed` raises `AnswerError` for a file whose samples are not 16-bit PCM.
     """
 
     def __init__(self) -> None:

@@ -61,7 +61,7 @@ class AnswerLedger(msgspec.Struct, eq=False):
         return issued
 
     def note(self, notes: Iterable[Note], below: str = "") -> None:
-        """Add notes; their paths begin behind `below`."""
+        """Add notes; `below` is put in front of their paths."""
         for note in notes:
             whole = note.at(below + note.path) if below else note
             if whole not in self.notes:
@@ -103,7 +103,7 @@ class ChoiceReader:
 
     @property
     def is_finished(self) -> bool:
-        """Whether its end was told."""
+        """Whether the end of the choice has been read."""
         return self.is_refused or self.sides.finish_reason is not None
 
     def read(self, candidate: Candidate) -> list[ChoiceEvent]:
@@ -131,7 +131,7 @@ class ChoiceReader:
         return [PromptBlock(self.index, reply.refusal_text(reason, message))]
 
     def end(self, beside: Mapping[str, Any], events: list[ChoiceEvent]) -> None:
-        """Add the last events; `beside` is what Gemini says beside the candidates and goes with this choice."""
+        """Add the last events; `beside` are Gemini's fields outside the candidates that belong to this choice."""
         if self._whole is None or self._has_stages or self._assembly is not None:
             self._flush(events)
         sides, texts = self.sides, self.parts.texts
@@ -167,7 +167,7 @@ class ChoiceReader:
         self._ledger.note(notes, f"candidates[{self.index}].")
 
     def _read_sides(self, candidate: Candidate, events: list[ChoiceEvent]) -> None:
-        """Keep what a candidate says beside its content."""
+        """Remember a candidate's fields other than its content."""
         finish = candidate.finish_reason
         says_more = candidate != Candidate(index=candidate.index, content=candidate.content, finish_reason=finish)
         if self._whole is not None:
@@ -195,7 +195,7 @@ class ChoiceReader:
             events.insert(0, TokenLogprobs(self.index, logprobs, is_alone))
 
     def _pass_stages(self, part: Part, number: int, events: list[ChoiceEvent]) -> None:
-        """Read a part that may be a thought which does not say so, or may not count beside a JSON answer."""
+        """Pass a part through the stages: it may be an unmarked thought, or text beside a JSON answer."""
         if self._leaks is None:
             self._pass_json([part], number, events)
             return
@@ -211,7 +211,7 @@ class ChoiceReader:
             self._note([JSON_ALONE])
 
     def _flush(self, events: list[ChoiceEvent]) -> None:
-        """Read what waited for the end."""
+        """Read the parts that waited for the end."""
         last = len(self._whole) - 1 if self._whole else 0
         if self._leaks is not None:
             self._pass_json(self._leaks.close(), last, events)
@@ -225,7 +225,7 @@ class ChoiceReader:
         self.parts.end()
 
     def _take(self, part: Part, number: int, events: list[ChoiceEvent]) -> None:
-        """Tell a part as what it is to the client, and keep it."""
+        """Add the event for a part, and remember the part."""
         if part.function_call is not None:
             if self._assembly is None:
                 self._assembly = CallAssembly()
@@ -253,7 +253,7 @@ class ChoiceReader:
             self._take_unplaced(part, events)
 
     def _take_unplaced(self, part: Part, events: list[ChoiceEvent]) -> None:
-        """Tell a part that chat has no place for; the result of a call says that Gemini itself ran it."""
+        """Add the event for a part without a place in chat; the result of a call shows that Gemini itself ran it."""
         result = part.function_response
         if result is not None and self._whole is None:
             self._take_back(result.name or "", events)
@@ -263,7 +263,7 @@ class ChoiceReader:
         events.append(UnplacedPart(self.index, part))
 
     def _take_back(self, name: str, events: list[ChoiceEvent]) -> None:
-        """Tell calls that waited as parts that Gemini itself answered: the client must not see them as its own."""
+        """Turn waiting calls into parts that Gemini itself answered: the client must not take them for its own."""
         if name in toolbox(self._ledger.context).declared:
             return
         self._run_by_gemini.add(name)
@@ -277,7 +277,7 @@ class ChoiceReader:
         self._note([Note(f"content.parts[{position}]", Fate.APPROXIMATED, "answer-detail-moved", reply.OPAQUE)])
 
     def _take_calls(self, whole: Iterable[WholeCall], number: int, events: list[ChoiceEvent]) -> None:
-        """Tell calls that are complete, or let them wait."""
+        """Add the events for complete calls, or let the calls wait."""
         for part, call in whole:
             text = None if self._json is None else reply.unwrap_json_call(part, call, self._ledger.context)
             if text is not None:

@@ -90,7 +90,7 @@ def _choice(events: Iterable[ChoiceEvent], context: Context, stamp: Stamp) -> Ch
 
 
 def _end(choice: Choice, end: ChoiceEnd, thoughts: list[str], has_sound: bool) -> None:
-    """Write down what only the end tells. Content is null where a call, a sound or a refusal stands alone."""
+    """Write what is known only at the end. Content is null if a call, a sound or a refusal stands alone."""
     message = choice.message
     choice.index, choice.finish_reason = end.choice, end.finish
     message.refusal = end.refusal or message.refusal

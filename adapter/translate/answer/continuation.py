@@ -114,7 +114,7 @@ class Continuation:
         return part
 
     def end_incomplete(self) -> GenerateContentResponse:
-        """Return the end of an answer whose further call failed; it has the token for another try."""
+        """Return an event that ends an answer whose further call failed; it has the token for another attempt."""
         ended = Candidate(index=0, finish_reason=UNFINISHED, continuation_token=self._sent)
         return GenerateContentResponse(candidates=[ended])
 
@@ -142,7 +142,7 @@ class Continuation:
         return self._left > 0 and not enough and self._token not in (None, self._sent)
 
     def _append_grounding(self, raw: msgspec.Raw) -> msgspec.Raw:
-        """Append grounding to that of the calls before. What has another shape stays: `citations` reports it."""
+        """Append grounding to that of the calls before. Grounding of an unknown shape stays: `citations` notes it."""
         try:
             before, now = (
                 decoder(GroundingMetadata).decode(one if present(one) else b"{}")
@@ -184,7 +184,7 @@ class Continuation:
 
 
 def join_answers(events: Sequence[GenerateContentResponse]) -> GenerateContentResponse:
-    """Return the whole answers of all calls, as `hear` gave them, as one."""
+    """Return the answers of all calls, as `feed` returned them, as one answer."""
     first, *others = events
     whole = msgspec.structs.replace(first)
     for one in others:

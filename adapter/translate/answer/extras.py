@@ -25,7 +25,7 @@ OF_CANDIDATES = (
     "continuation_token",
 )
 UNFINISHED = "CONTINUATION"
-"""Why an answer ended that another call can go on with."""
+"""The finish reason of an answer that another call can continue."""
 
 OF_RESPONSES = ("response_id", "model_status", "create_time", "prompt_feedback")
 
@@ -34,20 +34,20 @@ _OF_RESPONSES = Fields(GenerateContentResponse, OF_RESPONSES)
 
 GATHERED_OF_CANDIDATES = Fields(Candidate, (*OF_CANDIDATES, "finish_reason", "finish_message"))
 GATHERED_OF_RESPONSES = Fields(GenerateContentResponse, (*OF_RESPONSES, "model_version"))
-"""The fields that are gathered over a stream."""
+"""The fields that are merged over all events of a stream."""
 
 RUNNING = {"usage_metadata", "avg_logprobs", "token_count", "continuation_token"}
-"""Fields that every event of a stream tells anew: the last value is the one that counts."""
+"""Fields that every event of a stream repeats: the last value counts."""
 
 LISTS = {"citationSources", "citations"}
-"""Lists inside free-form fields of which every event of a stream brings more."""
+"""Lists inside free-form fields to which every event of a stream adds elements."""
 
 TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 """Service tiers under OpenAI's names."""
 
 _COUNTED = {"TEXT", "AUDIO"}
 _COUNTED_ASKED = {*_COUNTED, "IMAGE"}
-"""Modalities that OpenAI's usage counts apart, of answers and of prompts."""
+"""Modalities that OpenAI's usage counts separately, in answers and in prompts."""
 
 _UNMAPPED = attrgetter(
     "tool_use_prompt_token_count", "cache_tokens_details", "tool_use_prompt_tokens_details", "traffic_type"
@@ -72,7 +72,7 @@ def of_candidate(candidate: Candidate) -> dict[str, Any]:
 
 
 def needless_token(candidate: Candidate) -> list[Note]:
-    """Return a note on a continuation token that a complete answer has; streams send some on their way."""
+    """Return a note on a continuation token in a complete answer; some streams send tokens before their end."""
     if candidate.continuation_token is None or candidate.finish_reason == UNFINISHED:
         return []
     return [Note("continuationToken", Fate.DROPPED, "continuation-token-dropped", "the answer is complete without it")]
@@ -81,7 +81,7 @@ def needless_token(candidate: Candidate) -> list[Note]:
 def of_response(
     response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw], model: str | None
 ) -> dict[str, Any]:
-    """Return an answer's fields beyond its candidates and the `model`."""
+    """Return the fields of an answer other than its candidates and `model`."""
     extras: dict[str, Any] = {}
     if response.response_id is not None:
         extras["response_id"] = response.response_id
@@ -103,7 +103,7 @@ def of_response(
 
 
 def says_more(usage: UsageMetadata | None) -> bool:
-    """Return whether Gemini's usage has more than OpenAI's has fields for."""
+    """Return whether Gemini's usage has counts for which OpenAI's has no fields."""
     if usage is None:
         return False
     if usage.prompt_tokens_details and _has_others(usage.prompt_tokens_details, _COUNTED_ASKED):
@@ -125,7 +125,7 @@ def _has_others(details: list[ModalityTokenCount], modalities: set[str]) -> bool
 
 
 def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:
-    """Take an event's fields over into what a stream has said so far; notes on values that had to give way."""
+    """Merge an event's fields into those of the stream so far; return notes on values that were replaced."""
     notes: list[Note] = []
     for name, value in fields.list_sent(event):
         before = getattr(whole, name)
@@ -141,7 +141,7 @@ def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:
 
 
 def _join(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]:
-    """Merge two values of a free-form field: objects by member, citations by element, else the later one."""
+    """Merge two values of a free-form field: objects by member, citations by element, else the later value wins."""
     if before == value:
         return value, False
     try:
@@ -162,7 +162,7 @@ def _join(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]:
 
 
 def _includes(before: Any, later: Any) -> bool:
-    """Return whether a later value includes the one before: it is the same, or a list that goes on with it."""
+    """Return whether a later value includes the earlier one: it is equal, or a list that continues it."""
     both_lists = isinstance(before, list) and isinstance(later, list)
     return bool(before == (later[: len(before)] if both_lists else later))
 
@@ -181,5 +181,5 @@ def compact(value: Any) -> Any:
 
 
 def google(extras: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
-    """Return `extra_content`, or nothing."""
+    """Return `extra_content` with Google's part, or None if that is empty."""
     return {"google": extras} if extras else None

@@ -91,7 +91,7 @@ def _record_of_answer(
     signed: str | None,
     context: Context,
 ) -> Signature:
-    """Return everything of an answer that Gemini wants to get back."""
+    """Return all parts and signatures of an answer that Gemini wants back."""
     signatures = [part.thought_signature or "" for part in images]
     numbered = [(number, call) for number, call in enumerate(calls) if _has_record(call)]
     if replay_parts is None and not (signed or numbered or any(signatures)):
@@ -141,7 +141,7 @@ def issue_by_id(call: AnsweredCall, number: int, context: Context) -> list[Issue
 
 
 def is_signed_text(part: Part) -> bool:
-    """Return whether this is visible text with a signature, maybe an empty one."""
+    """Return whether this is visible text with a signature; the text may be empty."""
     return part.text is not None and bool(part.thought_signature) and not part.thought
 
 
@@ -172,11 +172,11 @@ class ReplayParts(msgspec.Struct, eq=False):
             self.texts[number] += part.text or ""
 
     def end(self) -> None:
-        """Record that no part follows."""
+        """Record that the last part is complete."""
 
 
 MAX_PIECES = 16
-"""Pieces of one text that are kept apart: a short text takes many times the memory of its characters."""
+"""The number of pieces of one text that are kept apart: a short text takes many times the memory of its characters."""
 
 
 class JoinedParts(ReplayParts, eq=False):
@@ -186,7 +186,7 @@ class JoinedParts(ReplayParts, eq=False):
     _open: PartKind = "empty"
 
     def keep(self, part: Part, kind: PartKind, _number: int) -> None:
-        """Remember a part. A signature ends the text it comes with; what says nothing at all is not kept."""
+        """Remember a part. A signature ends the text that it comes with; a part without content is not remembered."""
         if kind in ("text", "thought") and is_plain(part):
             if self._open != kind:
                 if self._open != "empty":
@@ -203,7 +203,7 @@ class JoinedParts(ReplayParts, eq=False):
         self.position = len(self.parts) - (self._open == "empty")
 
     def join_pieces(self) -> None:
-        """Make one of the pieces of the text that is open."""
+        """Join the pieces of the open text."""
         self.pieces = ["".join(self.pieces)]
 
     def end(self, signature: str | None = None) -> None:

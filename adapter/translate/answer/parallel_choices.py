@@ -63,14 +63,14 @@ class Fanout:
         return whole, {_CANDIDATE.sub(f"candidates[{call}]", path): value for path, value in unknown.items()}
 
     def end(self, call: int) -> None:
-        """End a call. Raises `AnswerError` if it answered nothing: its choice would be missing."""
+        """End a call. Raises `AnswerError` if it gave no candidate: its choice would be missing."""
         if call in self._silent:
             raise reply.empty_answer()
 
     def join(
         self, responses: Sequence[GenerateContentResponse], unknown: Sequence[Mapping[str, msgspec.Raw]] = ()
     ) -> JoinedAnswer:
-        """Return the whole answers of all calls as one. Raises `AnswerError` where a call answered nothing."""
+        """Return the whole answers of all calls as one. Raises `AnswerError` if a call gave no candidate."""
         fields = unknown or [{}] * len(responses)
         events = [self.renumber(call, one, fields[call]) for call, one in enumerate(responses)]
         for call in range(len(responses)):
@@ -89,7 +89,7 @@ class Fanout:
         )
 
     def usage(self) -> UsageMetadata | None:
-        """Return the usage of all calls: each bills the prompt."""
+        """Return the usage of all calls, each of which bills the prompt."""
         return total(self._usage)
 
 
@@ -114,7 +114,7 @@ def candidates_of(response: GenerateContentResponse) -> list[Candidate]:
 
 
 def _sum(values: list[int] | list[str] | list[list[ModalityTokenCount]]) -> int | str | list[ModalityTokenCount] | None:
-    """Add up counts, and details by modality; different words stand side by side."""
+    """Add up counts, and details by modality; different texts are joined."""
     if not values:
         return None
     if isinstance(values[0], int):

@@ -199,7 +199,7 @@ class StreamReader:
         return [ChoiceStart(number) for number in new]
 
     def _remember(self, response: GenerateContentResponse, before: GenerateContentResponse) -> None:
-        """Keep what an event says beside its candidates; most events say nothing new."""
+        """Remember an event's fields other than its candidates; most events bring nothing new."""
         usage = response.usage_metadata
         asked = self._ledger.stamp.model
         if response.model_version not in (None, self.model, asked):
@@ -222,7 +222,7 @@ class StreamReader:
             self.note(extras.gather(before, response, extras.GATHERED_OF_RESPONSES, ""))
 
     def _remember_text(self, response: GenerateContentResponse) -> None:
-        """Remember this event for the next comparison, if it is one piece of text of the first choice."""
+        """Remember this event for the next comparison, if it is a single piece of text of the first choice."""
         candidate = response.candidates[0] if response.candidates else Candidate()
         content = candidate.content or Content()
         part = content.parts[0] if content.parts else Part()

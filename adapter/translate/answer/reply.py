@@ -108,7 +108,7 @@ def call_id(stamp: Stamp, choice: int, number: int) -> str:
 
 
 def unwrap_json_call(part: Part, call: FunctionCall, context: Context) -> Part | None:
-    """Return the text for which a call stands, where a model cannot do JSON mode beside functions."""
+    """Return the text that a call of the JSON function stands for (models without JSON mode beside functions)."""
     if not needs_json_tool(context) or call.name != json_tool_name(context):
         return None
     text = msgspec.json.format(bytes(call.args), indent=-1).decode() if present(call.args) else "{}"
@@ -137,7 +137,7 @@ def by_index(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
 
 
 def run_by_gemini(parts: Iterable[Part], context: Context) -> set[str]:
-    """Return the names of functions that Gemini itself called and answered (MCP servers): no calls for the client."""
+    """Return the names of functions that Gemini itself called and answered (MCP servers); the client must not."""
     answered: set[str] = set()
     for part in parts:
         if part.function_response is not None:
@@ -174,7 +174,7 @@ def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> st
 
 
 def load_arguments(args: msgspec.Raw) -> Any:
-    """Return the value of a call's arguments. Raises `AnswerError` for what no decoder takes, such as 1e999."""
+    """Return the value of a call's arguments. Raises `AnswerError` for JSON that no decoder takes, such as 1e999."""
     try:
         return orjson.loads(bytes(args))
     except orjson.JSONDecodeError:
@@ -183,13 +183,13 @@ def load_arguments(args: msgspec.Raw) -> Any:
 
 
 def _input_of(args: Any) -> str:
-    """Return a custom tool's input: the one argument it was declared with, or whatever came instead."""
+    """Return a custom tool's input: the one argument that it was declared with, or whatever arguments there are."""
     value = args["input"] if isinstance(args, dict) and set(args) == {"input"} else args
     return value if isinstance(value, str) else encode(value).decode()
 
 
 def call_extra(call: AnsweredCall) -> dict[str, dict[str, Any]] | None:
-    """Return the signature where Google's own OpenAI endpoint puts it."""
+    """Return the signature at the place where Google's own OpenAI endpoint puts it."""
     return {"google": {"thought_signature": call.signature}} if call.signature else None
 
 
@@ -209,7 +209,7 @@ def finish_reason(reason: str | None, has_calls: bool, legacy: bool) -> tuple[Fi
 
 
 def check_finish(candidate: Candidate, produced: bool) -> None:
-    """Raise `AnswerError` for an answer that is broken, or that ended for no known reason with nothing in it."""
+    """Raise `AnswerError` for an answer that is broken, or that is empty and ended for an unknown reason."""
     reason = candidate.finish_reason or ""
     unknown = bool(reason) and reason not in FINISH_REASONS
     if reason in FAILURES or (unknown and not produced):
@@ -218,7 +218,7 @@ def check_finish(candidate: Candidate, produced: bool) -> None:
 
 
 def empty_answer() -> AnswerError:
-    """Return the error for a candidate with no content and no end: another attempt may give an answer."""
+    """Return the error for a candidate with neither content nor an end: another attempt may succeed."""
     return AnswerError(502, "empty_answer", "Gemini answered with nothing in it.", retry=True)
 
 
@@ -242,7 +242,7 @@ def check_block(response: GenerateContentResponse) -> None:
 
 
 def refusal_text(reason: str, message: str | None) -> str:
-    """Return a refusal in words."""
+    """Return the text of a refusal."""
     return message or f"Gemini blocked the request: {reason}."
 
 
@@ -254,7 +254,7 @@ def missing_choices(got: int, wanted: int | None) -> list[Note]:
 
 
 def policy_error(reason: str, message: str | None) -> AnswerError:
-    """Return a blocked prompt as an error, where the operator wants one."""
+    """Return the error for a blocked prompt, for operators who want an error."""
     return AnswerError(400, "content_policy_violation", refusal_text(reason, message))
 
 
@@ -292,7 +292,7 @@ def tokens_of_modality(details: list[ModalityTokenCount], modality: str) -> int:
 
 
 def unknown_usage(metadata: UsageMetadata | None) -> list[Note]:
-    """Return the note on an answer without token counts: clients add up what they get."""
+    """Return the note on an answer without token counts: clients add these up."""
     if metadata is not None:
         return []
     return [Note("usageMetadata", Fate.INJECTED, "usage-unknown", "Gemini told no tokens: counted as zero")]
@@ -372,7 +372,7 @@ def _token(chosen: LogprobsCandidate, tops: list[LogprobsCandidate]) -> TokenLog
 
 
 def lost_logprobs(result: LogprobsResult) -> list[Note]:
-    """Return notes on what log probabilities lose."""
+    """Return notes on the log probabilities that are lost."""
     tops = [one for top in result.top_candidates or () for one in top.candidates or ()]
     chosen = result.chosen_candidates or []
     lists = {"chosenCandidates": chosen, "topCandidates[].candidates": tops}

@@ -60,7 +60,7 @@ class LeakedThoughts:
         self._held = ""
 
     def feed(self, part: Part) -> list[Part]:
-        """Return the parts that this part gives so far."""
+        """Return the parts that can be passed on after this part."""
         if part.text is None or part.thought or not is_plain(part):
             return [*self.close(), part]
         parts = self._split(part.text)
@@ -71,7 +71,7 @@ class LeakedThoughts:
         return parts
 
     def close(self) -> list[Part]:
-        """Return the held text; the next text begins anew."""
+        """Return the held text; the next text is judged anew."""
         held = "" if self._behind_thought and not self._held.strip() else self._held
         parts = [_part(held, thought=self._thinking)] if held else []
         self._may_begin, self._thinking, self._behind_thought, self._held = True, False, False, ""
@@ -93,7 +93,7 @@ class LeakedThoughts:
         return parts
 
     def _beginning(self, text: str) -> str:
-        """Return the parts of a text once its beginning is known; nothing before."""
+        """Return the parts of a text once its beginning shows what it is; nothing before."""
         bare = text.lstrip()
         rest = bare.removeprefix(MARK).lstrip(" \t")
         if MARK.startswith(bare) or (bare.startswith(MARK) and not rest):
@@ -135,7 +135,7 @@ class JsonAnswer:
         self._given = False
 
     def feed(self, number: int, part: Part) -> list[tuple[int, Part]]:
-        """Return the parts that can be sent for sure."""
+        """Return the parts that are certain to be part of the answer."""
         call = part.function_call
         if call is not None and call.name == self._name:
             self.has_lost |= self._given or bool(self._held)
@@ -148,7 +148,7 @@ class JsonAnswer:
         return [*(self.close() if call is not None else ()), (number, part)]
 
     def close(self) -> list[tuple[int, Part]]:
-        """Return the held texts: no JSON came."""
+        """Return the held texts, if no JSON came."""
         held, self._held = self._held, []
         return held
 
@@ -161,11 +161,11 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 WholeCall = tuple[Part, FunctionCall]
-"""A part, and the call that it holds."""
+"""A part, and the call that it contains."""
 
 
 class CallAssembly:
-    """`feed` it each function call part in order; it returns the calls that have become whole."""
+    """Joins calls that come in pieces: `feed` it each function call part in order; it returns the complete calls."""
 
     def __init__(self) -> None:
         self._open: WholeCall | None = None
@@ -194,7 +194,7 @@ class CallAssembly:
         return whole if call.will_continue else [*whole, *self.close()]
 
     def close(self) -> list[WholeCall]:
-        """Return the call that was still open."""
+        """Return the call that is still open."""
         if self._open is None:
             return []
         part, named = self._open

@@ -81,7 +81,7 @@ class ChatStream:
         return self._reader.is_finished
 
     def note_continuation(self) -> None:
-        """Note that a further call of Gemini goes on with the answer."""
+        """Note that a further call of Gemini continues the answer."""
         self._reader.note([CONTINUED])
 
     def empty_chunk(self) -> ChatCompletionChunk:
@@ -100,11 +100,11 @@ class ChatStream:
     def feed_whole(
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]
     ) -> list[ChatCompletionChunk]:
-        """Return the chunks for an event of which `plain_text` does not tell all."""
+        """Return the chunks for an event that `plain_text` does not cover."""
         return self._write(self._reader.feed(response, unknown))
 
     def text_chunk(self, text: str) -> ChatCompletionChunk:
-        """Return the chunk for a text that `plain_text` gave."""
+        """Return the chunk for a text that `plain_text` returned."""
         is_thought = self._reader.is_thinking
         return self._chunk(0, Delta(reasoning_content=text) if is_thought else Delta(content=text))
 
@@ -173,7 +173,7 @@ class ChatStream:
         return Delta(audio=DeltaAudio(id=id_, data=sound.feed(event.blob)))
 
     def _last_deltas(self, end: ChoiceEnd) -> Iterator[Delta]:
-        """Yield the deltas that only the end of a choice tells, without the finish reason."""
+        """Yield the deltas that are known only at the end of a choice, without the finish reason."""
         if (sound := self._sounds.get(end.choice)) is not None:
             yield Delta(audio=DeltaAudio(data=sound.close(), expires_at=self._stamp.created, transcript=end.text))
         if end.annotations:

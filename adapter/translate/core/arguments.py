@@ -33,7 +33,7 @@ _END = re.compile(r"\}\s*\{")
 MAX_ENDS = 16
 
 _TOGETHER = 8 * 1024 * 1024
-"""Characters of texts that may be looked at at once."""
+"""The number of characters of texts that are checked together."""
 
 
 class Arguments(NamedTuple):
@@ -46,7 +46,7 @@ class Arguments(NamedTuple):
 
 
 class _AnyObject(msgspec.Struct, frozen=True, gc=False):
-    """Any JSON object: it is read to its end, and nothing of it is made."""
+    """Any JSON object: decoding it checks its syntax and makes no values."""
 
 
 _check_object = msgspec.json.Decoder(_AnyObject).decode

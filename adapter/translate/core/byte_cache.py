@@ -36,7 +36,7 @@ class JsonKey:
         return isinstance(other, JsonKey) and (self._raw is other._raw or self._raw == other._raw)
 
     def copy(self) -> msgspec.Raw:
-        """Return the JSON as a text of its own: a part of a body would keep all of it in memory with the key."""
+        """Return the JSON as a copy: a slice of a body would keep the whole body in memory with the key."""
         self._raw = self._raw.copy()
         return self._raw
 

@@ -16,7 +16,7 @@ import msgspec
 from adapter.translate.core.notes import Fate, Note
 
 Platform = Literal["studio", "vertex", "relay"]
-"""The platform whose calendar holds: Google AI Studio, Vertex AI, or a relay, which has no known calendar."""
+"""The platform whose calendar of models applies: AI Studio, Vertex AI, or a relay, which has no known calendar."""
 
 
 _OF_TURNS: Callable[["ModelCapabilities"], tuple[bool, ...]] = attrgetter(
@@ -122,7 +122,7 @@ class ServedModel(NamedTuple):
 def capabilities_of(
     model: str, rows: Sequence[ModelCapabilities], day: datetime.date = datetime.date.max
 ) -> ModelCapabilities:
-    """Return the row for a model id (with or without `models/`); the last row is for names that no other matches."""
+    """Return the row for a model id (with or without `models/`); the last row matches any name."""
     name = model.rsplit("/", 1)[-1].partition("+")[0]
     return next((row for row in rows if row.starts <= day and fnmatchcase(name, row.pattern)), rows[-1])
 
@@ -140,7 +140,7 @@ def served_model(model: str, rows: Sequence[ModelCapabilities], platform: Platfo
 
 
 def alias_notes(asked: str, served: ServedModel) -> list[Note]:
-    """Return the note on a model that answers under another name than its own."""
+    """Return the note on a model that answers for another name."""
     if served.model == bare_name(asked):
         return []
     code = "model-retired" if served.reason else "model-alias"

@@ -15,7 +15,7 @@ from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 
 class Media(msgspec.Struct, frozen=True):
-    """A file that is at hand: its MIME type, and its content as base64 or, if it has one, its URI at Gemini."""
+    """A file's MIME type, and its content as base64 or, if it has one, its URI at Gemini."""
 
     mime_type: str
     data: str = ""
@@ -66,7 +66,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     cut: int = 0
 
     def known_history(self) -> History:
-        """Return the history with the records that were looked up; without a look-up it has none."""
+        """Return the history with the records from the store; without a look-up it has none."""
         return self.history if self.history is not None else History(self.request)
 
 

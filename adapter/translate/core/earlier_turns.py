@@ -50,7 +50,7 @@ class EarlierTurns(msgspec.Struct, frozen=True, gc=False):
     shared_roles: frozenset[str | None]
 
     role = "user"
-    """Of the last turn."""
+    """The role and the name of the last turn's message."""
 
     def encode_turn(self) -> msgspec.Raw:
         """Return all turns as JSON."""
@@ -58,14 +58,14 @@ class EarlierTurns(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size_bytes(self) -> int:
-        """Return about how much memory they take."""
+        """Return an estimate of the memory in bytes."""
         texts = sum([len(part.text or "") for part in self.system])
         notes = len(self.notes) + len(self.placed) + len(self.stand_ins.notes) + len(self.stand_ins.placed)
         return len(memoryview(self.contents)) + texts + _NOTE * notes
 
 
 _NOTE = 200
-"""Bytes of memory that a note takes, with its path."""
+"""Bytes of memory that a note takes together with its path."""
 
 
 class TurnsOutcome(Outcome, frozen=True, gc=False):

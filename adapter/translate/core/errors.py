@@ -43,7 +43,7 @@ TYPES = {
 
 
 class AnswerError(Exception):
-    """An answer of Gemini's that is no answer; `retry`: whether the same request may succeed."""
+    """An answer of Gemini's that cannot be used; `retry`: whether the same request may succeed."""
 
     def __init__(self, status: int, code: str, message: str, *, retry: bool = False) -> None:
         super().__init__(message)
@@ -103,7 +103,7 @@ _BY_TEXT = (
     (re.compile(r"^CachedContent not found|permission to access the File"), _Row(403, "permission_denied")),
     (re.compile(r"^Not found: cache|^(?:File|CachedContent) .{0,200}not found", re.IGNORECASE), _Row(404, "not_found")),
 )
-"""What only Gemini's words tell apart: limits, and things that the request names and its key cannot see."""
+"""Errors that only Gemini's message tells apart: limits, and resources that the key cannot see."""
 
 _HINTS = (
     ("too many states for serving", "Shorten the schema: fewer or shorter enum values, no maxItems, fewer tools."),
@@ -113,18 +113,18 @@ _HINTS = (
         "The adapter sent this flag wherever Gemini wants it: {upstream} has removed it.",
     ),
 )
-"""Parts of Gemini's messages, and what to do about them."""
+"""Parts of Gemini's messages, and advice about them."""
 
 _OF_A_KEY = re.compile(r"key|token|auth", re.IGNORECASE)
 
 MAX_MESSAGE = 2_000
-"""Characters of Gemini's message that are passed on; it lists every fault of a request."""
+"""Characters of Gemini's message that are passed on; the message lists every fault of a request."""
 
 MAX_TOLD = 4_000
-"""Characters of any error's message: it may quote what the client sent, which may be large."""
+"""Characters of any error's message, which may quote the client's values."""
 
 MAX_PARAM = 500
-"""Characters of the path to what is wrong: it may hold the client's own names."""
+"""Characters of the path to the faulty value, which may contain the client's own names."""
 
 _SECRETS = re.compile(
     r"AIza[\w-]{8,}|AQ\.[\w-]{8,}|ya29\.[\w.-]+|\bsk-[\w-]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]*"
@@ -134,7 +134,7 @@ _PROJECTS = re.compile(r"(\bprojects?(?:_number)?[/ =:])\d+", re.IGNORECASE)
 
 
 def scrub(text: str) -> str:
-    """Remove keys, tokens and project numbers from a foreign text: Google names the consumer in some messages."""
+    """Remove keys, tokens and project numbers from a foreign text: some of Google's messages name the consumer."""
     return _PROJECTS.sub(r"\1[hidden]", _SECRETS.sub("[hidden]", text[:MAX_MESSAGE]))
 
 
@@ -158,7 +158,7 @@ def to_openai(
 
 
 def _with_code(made: Failure, code: str) -> Failure:
-    """Return the error under the code that the relay gave it."""
+    """Return the error with the code that the relay gave it."""
     return made._replace(body=ErrorBody(error=replace(made.body.error, code=code)))
 
 

@@ -32,7 +32,7 @@ class Kinds:
         self._encoded = {one.name: one.encode_name for one in msgspec.structs.fields(struct)}
 
     def foreign(self, value: msgspec.Struct, kind: str | None = None) -> list[str]:
-        """Return the fields that were sent and that this kind does not have, as the client writes them."""
+        """Return the fields that were sent although this kind does not have them, under the client's names."""
         kind = kind if kind is not None else self._tag(value)
         getter = self._getters.get(kind)
         if getter is None or getter(value) == self._nothing[kind]:
@@ -144,7 +144,7 @@ ITEMS = Kinds(
         "compaction": ("encrypted_content",),
     },
 )  # fmt: skip
-"""Items that do not arrive at all have one note for the whole."""
+"""Items that are left out whole: one note is enough."""
 
 _DECLARED = (
     "name",
@@ -182,4 +182,4 @@ DECLARATIONS = Kinds(
         **dict.fromkeys(("local_shell", "shell", "apply_patch"), ("environment", "allowed_callers")),
     },
 )
-"""Tools that do not arrive at all have one note for the whole."""
+"""Tools that are left out whole: one note is enough."""

@@ -18,7 +18,7 @@ _INDEX = re.compile(r"\[[^][]*\]?")
 
 
 class Fate(StrEnum):
-    """The fates that a field can have."""
+    """The possible fates of a field."""
 
     EXACT = "exact"
     APPROXIMATED = "approximated"
@@ -50,12 +50,12 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def severity(self) -> Severity | None:
-        """The severity of the loss; None if nothing is lost."""
+        """The severity of the loss; None without a loss."""
         return severity_of(self.fate, self.code)
 
     @property
     def advice(self) -> str:
-        """Return a sentence on what one can do about the loss."""
+        """The advice about the loss; "" if there is none."""
         return CODES[self.code].advice if self.code else ""
 
     @property
@@ -65,7 +65,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 
 
 def severity_of(fate: Fate, code: str) -> Severity | None:
-    """Return how much a loss matters; None if nothing is lost. A rejection breaks, whatever its code."""
+    """Return the severity of a loss; None without a loss. A rejection breaks the answer, whatever its code."""
     if fate is Fate.EXACT:
         return None
     return Severity.BREAKS if fate is Fate.REJECTED else CODES[code].severity
@@ -148,16 +148,16 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 
 ARRIVED = (Note("", Fate.EXACT),)
-"""The notes of a field that arrives as it was meant."""
+"""The notes of a field that arrives unchanged in meaning."""
 
 EXACT = Outcome(None, ARRIVED)
-"""The outcome of a field that arrives as it was meant and adds nothing."""
+"""The outcome of a field that arrives unchanged in meaning and adds nothing to the request."""
 
 
 def exact(
     fragment: GenerateContentRequest | None = None, nested: Iterable[Note] = (), placed: Iterable[Note] = ()
 ) -> Outcome:
-    """Return the outcome of a field that arrives as it was meant; `nested` and `placed` tell of losses inside it."""
+    """Return the outcome of a field that arrives unchanged; `nested` and `placed` are notes on losses inside it."""
     notes, others = tuple(nested), placed if isinstance(placed, tuple) else tuple(placed)
     if not notes and not others:
         return EXACT if fragment is None else Outcome(fragment, ARRIVED)
@@ -167,22 +167,22 @@ def exact(
 def approximate(
     fragment: GenerateContentRequest | None, code: str, reason: str, nested: Iterable[Note] = ()
 ) -> Outcome:
-    """Return the outcome of a field that arrives as something close to what was meant."""
+    """Return the outcome of a field in whose place something similar is sent."""
     return Outcome(fragment, (Note("", Fate.APPROXIMATED, code, reason), *nested))
 
 
 def drop(code: str, reason: str) -> Outcome:
-    """Return the outcome of a field that does not arrive."""
+    """Return the outcome of a field that is not sent."""
     return Outcome(None, (Note("", Fate.DROPPED, code, reason),))
 
 
 def reject(code: str, reason: str, path: str = "") -> Outcome:
-    """Return the outcome of a field with which the request cannot be served."""
+    """Return the outcome of a field because of which the request is refused."""
     return Outcome(None, (Note(path, Fate.REJECTED, code, reason),))
 
 
 def unknown_notes(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
-    """Return the notes on what decoding a request found: fields that no Struct names, halves of characters."""
+    """Return the notes on oddities found while decoding a request: unknown fields and halves of characters."""
     return [_unknown_note(path, value) for path, value in unknown.items()]
 
 

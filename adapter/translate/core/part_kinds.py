@@ -43,7 +43,7 @@ def single_parts(part: Part) -> tuple[Part, ...]:
 
 
 def is_plain(part: Part) -> bool:
-    """Return whether a part says nothing beside its data, that it is a thought, and its signature."""
+    """Return whether a part has nothing but its data, a thought's mark, and a signature."""
     return part == Part(
         text=part.text,
         inline_data=part.inline_data,

@@ -99,7 +99,7 @@ def counts_by_severity(notes: Sequence[Note], more: Sequence[Note] = ()) -> dict
 
 
 def how_to_allow(note: Note, level: Strictness) -> str:
-    """Return the setting or header that lets a loss pass, for the error message."""
+    """Return the setting or header that allows a loss, for the error message."""
     milder = next((one for one in reversed(Strictness) if note.severity not in _REFUSED[one]), Strictness.OFF)
     by_level = f"x-adapter-strict: {milder.value}, or " if level is not Strictness.OFF else ""
     return f"{by_level}--notes {note.code}=allow"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from adapter.translate.core.notes import Rejected
 
 Detokenize = Callable[[list[int]], str]
-"""The text of tokens. Raises `ValueError` for numbers that are no tokens."""
+"""The text of tokens. Raises `ValueError` for invalid token numbers."""
 
 HOW = (
     "arrays of tokens need the package tiktoken and its data (TIKTOKEN_CACHE_DIR) on the server: "

@@ -33,7 +33,7 @@ _ONLY_WORDS = "what Gemini itself ran in an answer is not sent back on its words
 
 
 def answer(message: Message, index: int, turns: Turns) -> tuple[list[Part], list[HistoryCall]]:
-    """Return one answer of the history, and its calls."""
+    """Return the parts of one answer of the history, and its calls."""
     known = turns.history.answer(index)
     calls = [
         _call(call, _path(message, index, number), known.found[number], turns)
@@ -106,14 +106,14 @@ def _replay_parts(
 
 
 def _words_of(message: Message) -> str:
-    """Return the text that the client shows, refusals too."""
+    """Return the text that the client's history shows, refusals included."""
     if not isinstance(message.content, list):
         return message.content or ""
     return "".join(part.text or part.refusal or "" for part in message.content if part.type not in THOUGHTS)
 
 
 def _has_media(message: Message) -> bool:
-    """Return whether the content has other parts than texts and thoughts."""
+    """Return whether the content has parts other than texts and thoughts."""
     parts = message.content if isinstance(message.content, list) else ()
     return any(part.type not in (*TEXTS, *THOUGHTS) for part in parts)
 
@@ -170,7 +170,7 @@ def _without_signatures(
 
 
 def _carried_parts(raw: msgspec.Raw, index: int, turns: Turns) -> list[Part] | None:
-    """Return the parts that the client carries, with a note where they are none."""
+    """Return the parts that the client carries; if they are invalid, write a note."""
     parts = _decode_parts(raw)
     if parts is None:
         path = f"[{index}].extra_content.google.parts"
@@ -270,7 +270,7 @@ def _of_image(whole: Found | None, number: int) -> Found | None:
 
 
 def _path(message: Message, index: int, number: int) -> str:
-    """Return where a call stands."""
+    """Return the path of a call."""
     return f"[{index}].tool_calls[{number}]" if message.tool_calls else f"[{index}].function_call"
 
 
@@ -293,7 +293,7 @@ def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> Histo
 
 
 def _gemini_id(call: ToolCall, found: Found | None, turns: Turns) -> str | None:
-    """Return Gemini's own id for a call, else the client's; none where the model takes none."""
+    """Return Gemini's own id for a call, else the client's; None for models that take no ids."""
     if not turns.context.capabilities.call_ids:
         return None
     if found is not None and found.agrees and found.record.id and _is_from_here(found, turns):

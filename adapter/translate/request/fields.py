@@ -79,7 +79,7 @@ def response_format(value: ResponseFormat, context: Context) -> Outcome:
 
 
 def _lost_words(asked: JsonSchemaFormat | None) -> list[Note]:
-    """Return notes on the name and the description of a schema that is missing."""
+    """Return notes on the name and the description of a missing schema."""
     names = [name for name in ("name", "description") if asked is not None and getattr(asked, name)]
     return [
         Note(f"json_schema.{name}", Fate.DROPPED, f"schema-{name}-dropped", "there is no schema that it describes")
@@ -135,7 +135,7 @@ def thinking_(value: Thinking, context: Context) -> Outcome:
 
 
 def enable_thinking(value: bool, context: Context) -> Outcome:
-    """Return whether to think, as Qwen and vLLM spell it."""
+    """Whether to think, as Qwen and vLLM spell it."""
     overruled = thinking.drop_unless_deciding("enable_thinking", context, google.thinking_extension(context.request))
     return overruled or thinking.of_flag(value, context)
 
@@ -321,7 +321,7 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
 
 
 def translate(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> Sum:
-    """Return the same, with what is to be remembered of the first messages."""
+    """Do the same as `to_gemini`, and also return the translation of the first messages, for the next request."""
     body, notes, earlier = apply(RULES, context)
     if unknown:
         notes += unknown_notes(unknown)
@@ -375,7 +375,7 @@ def _words(name: str) -> str:
 
 
 def _one_setting_per_category(body: GenerateContentRequest, context: Context) -> list[Note]:
-    """Return the operator's safety settings where the request has none; of two for one category the later one."""
+    """Add the operator's safety settings that the request lacks; of two for one category the later one counts."""
     given = body.safety_settings or []
     asked = {setting.category: setting for setting in given}
     added = [setting for setting in context.options.safety_settings if setting.category not in asked]

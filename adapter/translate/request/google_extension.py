@@ -30,7 +30,7 @@ _FREE_FORM = {
     "response",
     "labels",
 }
-"""Fields whose content has names of the user's own."""
+"""Fields whose content has names that the user chooses."""
 
 
 def _camelise(value: Any) -> Any:
@@ -43,7 +43,7 @@ def _camelise(value: Any) -> Any:
 
 
 def _gather(members: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
-    """Return the members at the places where Gemini has them; notes for those that have none."""
+    """Move members to their places in Gemini's request; note those that have no place."""
     body: dict[str, Any] = {}
     notes: list[Note] = []
     for key, value in members.items():
@@ -119,7 +119,7 @@ _STEP = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
 
 
 def _inner(raw: msgspec.Raw) -> tuple[msgspec.Raw | None, list[str]]:
-    """Return the `google` object inside an `extra_body`, also one wrapped twice, and the names of other members."""
+    """Return the `google` object inside an `extra_body`, even if wrapped twice, and the names of the other members."""
     members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     if "extra_body" in members and "google" not in members:
         return _inner(members["extra_body"])

@@ -80,7 +80,7 @@ def read_messages(value: Sequence[Message], turns: Turns) -> None:
 
 
 def _go_on(earlier: EarlierTurns, value: Sequence[Message], turns: Turns) -> int:
-    """Begin behind the messages whose turns are known; return the index. Raises `StaleTurns`."""
+    """Begin after the messages whose turns are already known; return the index. Raises `StaleTurns`."""
     turns.contents.append(earlier)
     turns.system += earlier.system
     turns.unsigned = earlier.is_unsigned
@@ -160,7 +160,7 @@ def _only_text(parts: list[Part]) -> bool:
 
 
 def _block(value: Sequence[Message], index: int, turns: Turns) -> int:
-    """Read assistant messages, the results of their calls, and all else before the next assistant message."""
+    """Read assistant messages, the results of their calls, and the other messages before the next assistant message."""
     calls: list[HistoryCall] = []
     parts: list[Part] = []
     while index < len(value) and value[index].role == "assistant":
@@ -207,7 +207,7 @@ def _tell_ids_apart(calls: list[HistoryCall], turns: Turns) -> None:
 
 
 def _ends(turns: Turns) -> None:
-    """Check that the last turn is a user's, except where the model takes a prefill."""
+    """Check that the last turn is a user's, unless the model continues its own turn (prefill)."""
     contents = turns.contents
     if not contents and not turns.context.capabilities.prefill:
         raise Rejected("", "value-missing", "all messages are empty, and the model answers no empty one")
@@ -228,7 +228,7 @@ def _ends(turns: Turns) -> None:
 
 
 def _add_turn(text: str, index: int, turns: Turns) -> None:
-    """Add a user's turn that Gemini wants, because of the message at this index."""
+    """Add a user's turn that Gemini requires because of the message at this index."""
     parts = [Part(text=text)]
     turns.trace(index, parts)
     turns.say("user", parts)

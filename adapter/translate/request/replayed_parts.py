@@ -58,7 +58,7 @@ class _Sorting:
         self._calls = _Calls(visible.calls)
 
     def take(self, part: Part) -> Part | None:
-        """Take the part to send; None where the client left it out."""
+        """Return the part to send; None if the client left it out."""
         kind: PartKind = kind_of(part)
         if kind == "text" or (kind == "empty" and part.text is not None):
             return part if self._has_text or kind == "empty" else None
@@ -87,7 +87,7 @@ class _Sorting:
         return part
 
     def is_whole(self) -> bool:
-        """Return whether the client's history has all of this and nothing more."""
+        """Return whether the client's history has all parts of the answer, and no others."""
         return self.agrees and not self._calls.left and not self._images
 
 
@@ -106,7 +106,7 @@ class _Calls:
             self._by_meaning[_meaning(call.part)].append(number)
 
     def take(self, call: FunctionCall) -> HistoryCall | None:
-        """Take the first remaining one that is this call."""
+        """Take the first remaining call that equals this one."""
         same = self._by_meaning.get(_meaning(call)) if present(call.args) else self._by_name.get(call.name)
         while same:
             if (own := self.left.pop(same.popleft(), None)) is not None:
@@ -119,7 +119,7 @@ def _meaning(call: FunctionCall) -> tuple[str | None, bytes]:
 
 
 def _agree(stored: str, text: str, *, left_out: bool) -> bool:
-    """Return whether a client's text is the answer's; beside calls many clients keep none."""
+    """Return whether a client's text is the answer's; many clients keep no text beside calls."""
     stored = stored.strip()
     return stored == text.strip() or (left_out and not stored)
 
@@ -147,5 +147,5 @@ def _member(raw: msgspec.Raw, name: str) -> str:
 
 
 def has_hidden(parts: Iterable[Part]) -> bool:
-    """Return whether there is something that OpenAI's shape has no place for."""
+    """Return whether an answer has parts for which OpenAI's format has no place."""
     return any(kind_of(part) == "opaque" or (part.thought and part.thought_signature) for part in parts)

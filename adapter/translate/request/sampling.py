@@ -134,7 +134,7 @@ def logprobs(value: bool, context: Context) -> Outcome:
 
 
 def _without_logprobs(context: Context) -> str | None:
-    """Return why there are no log probabilities, if there are none."""
+    """Return the reason why there are no log probabilities; None if there are some."""
     if not context.capabilities.logprobs:
         return "the model gives no log probabilities"
     return "Gemini gives no log probabilities in a stream" if context.request.stream else None

@@ -193,7 +193,7 @@ _BEGINNINGS = "[-0123456789tf"
 
 
 def _looked_into(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:
-    """Return a result as an object, with a note where its meaning changes."""
+    """Return a result as an object; a note says where its meaning changes."""
     key = "error" if message.is_error else "output"
     if not is_within(text, most := turns.context.options.limits.json_values):
         too_many = f"the result has more than {most} JSON values (the setting max_json_values): it is sent as text"

@@ -1,4 +1,4 @@
-"""Translates messages once more, and records which part came from which path."""
+"""Translates messages a second time, and records which of the client's paths each part came from."""
 
 from typing import ClassVar
 

@@ -48,7 +48,7 @@ class EarlierAnswers(NamedTuple):
 
 
 _RECORD = 300
-"""Bytes of memory that an answer, and its record beside signatures, takes."""
+"""Bytes of memory that an answer takes, or its record without the signatures."""
 
 
 def _size_of(record: Signature) -> int:

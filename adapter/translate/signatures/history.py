@@ -46,7 +46,7 @@ class Carried(msgspec.Struct, frozen=True):
     items: Mapping[int, Sequence[str]] = {}
 
     def behind(self, start: int) -> "Carried":
-        """Return what is carried for messages from this index on; records are found by calls, wherever these stand."""
+        """Return what the items carry for messages from this index on; a call's record is found wherever it stands."""
         answers = {index: one for index, one in self.answers.items() if index >= start}
         items = {index: ids for index, ids in self.items.items() if index >= start}
         return Carried(records=self.records, answers=answers, items=items)
@@ -81,7 +81,7 @@ class History:
         self._digest_at_cut: PrefixDigest | None = None
 
     def recall(self) -> None:
-        """Read the first messages after all, with what was known of their answers."""
+        """Read the first messages again; what an earlier request knew of their answers is still used."""
         earlier, self.earlier = self.earlier, None
         if earlier is None:
             return
@@ -91,7 +91,7 @@ class History:
         self._answers |= later
 
     def answers_before_cut(self) -> EarlierAnswers:
-        """Return what is known of the answers before the cut, once everything was looked up."""
+        """Return the known records of the answers before the cut, after all look-ups."""
         # Each request goes on with the digest from where it ended: an answer that has no id will need it.
         self.prefix_digest()
         assert self._digest_at_cut is not None, "the history goes on behind the cut"
@@ -153,7 +153,7 @@ class History:
         return keys
 
     def take(self, found: Records) -> None:
-        """Give the records that were found by ids to the calls and answers that they belong to."""
+        """Assign the records that were found by ids to their calls and answers."""
         sealed = self._carried.records if self._carried is not None else {}
         for answer in self._answers.values() if found or sealed else ():
             for number, call in enumerate(answer.calls):
@@ -188,7 +188,7 @@ class History:
                 answer.whole = _of_answer([own], SignatureSource.CLIENT, answer)
 
     def words(self) -> list[str]:
-        """Return the keys to look up next, for answers that are not known by ids."""
+        """Return the keys to look up next, for answers that ids do not identify."""
         if self._misses_later_records:
             self.prefix_digest()
         return [*self._keys, *self._legacy]
@@ -231,7 +231,7 @@ class History:
         return len(some)
 
     def take_words(self, found: Records) -> None:
-        """Give the records that were found by words to their answers and to calls without one."""
+        """Assign the records that were found by words to their answers, and to calls without a record."""
         for key, (answer, number, record) in self._legacy.items():
             stored = found.get(key)
             if stored is not None and (stored.value, stored.id) == (record.value, record.id):
@@ -307,7 +307,7 @@ _ID, _CLIENT = SignatureSource.ID, SignatureSource.CLIENT
 
 
 def _of_answer(records: Sequence[Signature], source: SignatureSource, answer: KnownAnswer) -> Found:
-    """Return the record that belongs to an answer, else one that does not."""
+    """Return the record that belongs to an answer; if there is none, one that does not belong to it."""
     own_digest = digest(answer.form())
     own = next((record for record in records if record.digest == own_digest or record == NOTHING), None)
     return Found(records[0], source, agrees=False) if own is None else Found(own, source)

@@ -1,7 +1,7 @@
-"""Under which keys signatures are stored, and in which fields clients carry them themselves.
+"""The keys under which signatures are stored, and the fields in which clients carry them.
 
-A call's record is stored under its id, which every client sends back; an answer's under the id of an item of it, where
-there are items. What has no id is found by words, see `history`.
+A call's record is stored under the call's id, which every client sends back; an answer's record under the id of one of
+its items, if there are items. A record without an id is found by words, see `history`.
 """
 
 import re
@@ -100,7 +100,7 @@ def _of_options(options: msgspec.Raw) -> str | None:
 
 
 def _in_ids(call: ToolCall, details: Mapping[str, str]) -> str | None:
-    """Return a signature in the call's id, or beside it in the message's reasoning."""
+    """Return a signature inside the call's id, or inside the message's reasoning."""
     bare, inside = split_id(call.id or "")
     if not details:
         return inside
@@ -144,7 +144,7 @@ def _is_signature(entry: Any) -> bool:
 _STATELESS = len("call_") + 24
 _MARK = "_ts_"
 _FOREIGN_TAIL = re.compile(r"[A-Za-z0-9_-]{64,}")
-"""The signature behind the mark in another gateway's id: shorter texts may be a part of any id."""
+"""The least length of a signature behind the mark in another gateway's id: a shorter text may be part of any id."""
 
 
 def stateless_id(call_id: str, signature: str) -> str:

@@ -81,12 +81,12 @@ class KnownAnswer(msgspec.Struct, gc=False):
 
     @property
     def is_known(self) -> bool:
-        """Return whether nothing of it must be found by words."""
+        """Return whether no record of the answer has to be found by words."""
         return None not in self.found if self.calls else self.whole is not None
 
 
 def _others(type_: type[msgspec.Struct], *names: str) -> tuple[Callable[[tuple[Any, ...]], Any], tuple[Any, ...]]:
-    """Return a getter of the fields, from all values of a Struct, that have none of these names, and their defaults."""
+    """Return a getter for the values of all fields but these, and the defaults of those fields."""
     fields = [(place, one) for place, one in enumerate(msgspec.structs.fields(type_)) if one.name not in names]
     return itemgetter(*[place for place, _ in fields]), tuple(one.default for _, one in fields)
 

@@ -29,12 +29,12 @@ def digest(data: bytes) -> str:
 
 
 def _frame(*pieces: bytes) -> bytes:
-    """Join pieces, each behind its length, so that no other pieces give the same bytes."""
+    """Join pieces, each after its length, so that no other pieces give the same bytes."""
     return b"%d;" % len(pieces) + b"".join([b"%d:%b" % (len(piece), piece) for piece in pieces])
 
 
 def as_bytes(text: str) -> bytes:
-    """Return a text's bytes, whatever it holds."""
+    """Return a text's bytes, also for lone surrogates."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -63,12 +63,12 @@ def _integral(value: Any) -> Any:
 
 
 def call_digest(name: str, arguments: str) -> str:
-    """Return the digest of a call by what it means."""
+    """Return the digest of a call's meaning."""
     return digest(as_bytes(f"{len(name)}:{name}") + canonical_json(arguments))
 
 
 def call_spelling(name: str, arguments: str) -> str:
-    """Return the digest of a call as it is spelled."""
+    """Return the digest of a call's spelling."""
     return sha256(f"{len(name)}:{name}{arguments}".encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
@@ -129,7 +129,7 @@ class PrefixDigest(msgspec.Struct, eq=False):
     _results: list[tuple[int, bytes]] = []
 
     def copy(self) -> "PrefixDigest":
-        """Return a digest that goes on from here by itself."""
+        """Return an independent copy, to which other messages can be added."""
         places = {key: list(places) for key, places in self._places.items()}
         return PrefixDigest(self._running.copy(), places, list(self._results))
 
