@@ -228,6 +228,16 @@ class TestTargets:
         pattern = next(note for note in told["notes"] if note["path"].endswith(".pattern"))
         assert pattern["targets"] == ["/tools/0/functionDeclarations/0/parametersJsonSchema/properties/a"]
 
+    @pytest.mark.parametrize(("dialect", "member"), [("json", "responseJsonSchema"), ("openapi", "responseSchema")])
+    def test_what_is_told_in_an_answers_schema_points_at_the_property_that_tells_it(self, dialect, member):
+        schema = {"type": "object", "properties": {"a": {"type": "string", "format": "x"}}}
+        form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+        request = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "x"}], "response_format": form}
+        told = shown_by(dry_run({"upstream_schema": dialect}), request)
+        found = next(note for note in told["notes"] if note["path"].endswith(".format"))
+        assert found["path"] == "response_format.json_schema.schema.properties.a.format"
+        assert found["targets"] == [f"/generationConfig/{member}/properties/a"]
+
     @pytest.mark.parametrize("setting", [{}, {"threshold": "OFF"}, {"category": "HARM_CATEGORY_HARASSMENT"}])
     @pytest.mark.parametrize("field", ["google", "extra_body"])
     def test_a_safety_setting_points_at_the_extension_that_brought_it_even_without_a_category(self, field, setting):

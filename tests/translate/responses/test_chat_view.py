@@ -51,6 +51,17 @@ def test_a_path_of_chat_is_the_clients_own():
     assert view.path("elsewhere[0].messages[0]") == "elsewhere[0].messages[0]"
 
 
+def test_paths_that_are_remembered_are_those_of_the_first_messages_alone():
+    view = make_view(input=[HI, {"role": "assistant", "content": "a"}, HI])
+    for path in ("messages[0].content", "messages[1].content[0]", "messages[2].content", "tools[0].function", "seed"):
+        view.path(path)
+    assert view.paths.before(2) == {
+        "messages[0].content": "input[0].content",
+        "messages[1].content[0]": "input[1].content",
+    }
+    assert view.paths.before(0) == {}
+
+
 def test_the_ledger_is_the_views_and_then_chats_under_the_clients_paths():
     view = make_view(truncation="auto", instructions="x")
     moved = Note("messages[1].content", Fate.DROPPED, "empty-content-dropped", "why")
@@ -223,22 +234,31 @@ def test_the_view_of_a_request_is_the_same_each_time():
     assert json.loads(encode(one.request))["messages"][1]["tool_calls"][0]["id"] == "call_1"
 
 
-BROKEN = {
-    "input[0].arguments": '{"type":"function_call","call_id":"c","name":"f","arguments":1e999}',
-    "input[0].output": '{"type":"function_call_output","call_id":"c","output":1e999}',
-    "input[0].action": '{"type":"shell_call","call_id":"c","action":{"timeout_ms":1e999}}',
-    "input[0].operation": '{"type":"apply_patch_call","call_id":"c","operation":{"path":1e999}}',
-    "input[0].outputs": '{"type":"code_interpreter_call","id":"c","code":"","outputs":[{"logs":1e999}]}',
-    "input[0].tools": '{"type":"additional_tools","tools":[{"type":"web_search","filters":1e999}]}',
-}
+BROKEN = [
+    ("arguments", '{"type":"function_call","call_id":"c","name":"f","arguments":1e999}'),
+    ("arguments", '{"type":"mcp_call","id":"c","name":"f","server_label":"s","arguments":1e999}'),
+    ("error", '{"type":"mcp_call","id":"c","name":"f","server_label":"s","arguments":"{}","error":1e999}'),
+    ("output", '{"type":"mcp_call","id":"c","name":"f","server_label":"s","arguments":"{}","output":1e999}'),
+    ("output", '{"type":"function_call_output","call_id":"c","output":1e999}'),
+    ("output", '{"type":"custom_tool_call_output","call_id":"c","output":1e999}'),
+    ("output", '{"type":"shell_call_output","call_id":"c","output":1e999}'),
+    ("output", '{"type":"local_shell_call_output","id":"c","output":1e999}'),
+    ("output", '{"type":"apply_patch_call_output","call_id":"c","output":1e999}'),
+    ("output", '{"type":"computer_call_output","call_id":"c","output":1e999}'),
+    ("action", '{"type":"shell_call","call_id":"c","action":{"timeout_ms":1e999}}'),
+    ("operation", '{"type":"apply_patch_call","call_id":"c","operation":{"path":1e999}}'),
+    ("outputs", '{"type":"code_interpreter_call","id":"c","code":"","outputs":[{"logs":1e999}]}'),
+    ("tools", '{"type":"additional_tools","tools":[{"type":"web_search","filters":1e999}]}'),
+    ("tools", '{"type":"tool_search_output","call_id":"c","tools":[{"type":"web_search","filters":1e999}]}'),
+]
 
 
-@pytest.mark.parametrize("path", BROKEN)
-def test_numbers_that_cannot_be_read_are_refused_with_their_path(path):
-    request, unknown = decode(b'{"model":"m","input":[%s]}' % BROKEN[path].encode(), ResponsesRequest)
+@pytest.mark.parametrize(("field", "item"), BROKEN)
+def test_numbers_that_cannot_be_read_are_refused_with_their_path(field, item):
+    request, unknown = decode(b'{"model":"m","input":[%s]}' % item.encode(), ResponsesRequest)
     with pytest.raises(Rejected) as raised:
         responses.to_chat(request, unknown)
-    assert raised.value.note.path.startswith(path)
+    assert raised.value.note.path.startswith(f"input[0].{field}")
 
 
 def test_tools_that_cannot_be_read_are_refused_with_their_path():

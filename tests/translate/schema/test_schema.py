@@ -264,6 +264,29 @@ def test_arguments_deep_inside_alternatives_and_recursions_are_restored_or_left(
     assert restore(deeply, raw(NODE)) == deeply
 
 
+KEYWORDS_BY_TYPE: dict[str, dict[str, Any]] = {
+    "string": {"minLength": 1, "maxLength": 2, "pattern": "x"},
+    "number": {"minimum": 1, "maximum": 2},
+    "array": {"minItems": 1, "maxItems": 2, "items": {"type": "string"}, "prefixItems": [{"type": "string"}]},
+    "object": {
+        "minProperties": 1, "maxProperties": 2, "properties": {"a": {"type": "string"}}, "required": ["a"],
+        "propertyOrdering": ["a"], "additionalProperties": False,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*KEYWORDS_BY_TYPE, "integer", "boolean"])
+def test_a_keyword_of_another_type_is_left_out_and_noted_in_the_openapi_dialect(kind):
+    """The server refuses them: `properties: only allowed for OBJECT type`."""
+    bare = as_openapi(properties(p={"type": kind}))
+    for owner, keywords in KEYWORDS_BY_TYPE.items():
+        for keyword, value in keywords.items():
+            if owner != kind and (owner, kind) != ("number", "integer"):
+                result, told = as_openapi(properties(p={"type": kind, keyword: value}))
+                assert result == bare[0], keyword
+                assert told == {**bare[1], f"properties.p.{keyword}": "approximated"}, keyword
+
+
 def test_a_large_enum_costs_no_more_than_its_size():
     members = [f"value {number}" for number in range(50_000)]
     assert as_json({"enum": members})[0]["enum"] == members
@@ -352,6 +375,10 @@ REFERENCES: dict[str, tuple[str, dict[str, Any]]] = {
     "an anchor": ("#here", {"$defs": {"S": {"$anchor": "here", **TWO}}}),
     "an address relative to the root's": ("s", {"$id": "https://x.test/r", "$defs": {"S": {"$id": "s", **TWO}}}),
     "an address and a pointer": ("s#/properties/a", {"$id": "https://x.test/r", "$defs": {"S": {"$id": "s", **TWO}}}),
+    "an address relative to the root's folder": (
+        "s",
+        {"$id": "https://x.test/a/r", "$defs": {"S": {"$id": "https://x.test/a/s", **TWO}}},
+    ),
     "a plain name of draft 7": ("#s", {"definitions": {"S": {"$id": "#s", **TWO}}}),
 }
 
@@ -369,6 +396,15 @@ def test_a_reference_is_followed_however_it_is_written(name):
         jsonschema.validate({"x": {"a": 1}}, result)
     x = as_openapi(given_schema)[0]["properties"]["x"]
     assert x.get("properties", {"a": x})["a"]["type"] == "STRING"
+
+
+def test_a_pointer_starts_at_the_schema_that_has_an_address_of_its_own():
+    inner = {"$id": "s", **properties(a={"type": "string"}, b={"$ref": "#/properties/a"})}
+    around = properties(a={"type": "integer"}, x={"$ref": "s"})
+    result, _ = as_json({"$id": "https://x.test/r", **around, "$defs": {"S": inner}})
+    jsonschema.validate({"a": 1, "x": {"b": "1"}}, result)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"x": {"b": 1}}, result)
 
 
 def test_a_reference_to_the_root_stays():
