@@ -35,7 +35,7 @@ from adapter.wire.openai.batches import BatchLine
 log = logging.getLogger("adapter")
 
 AT_ONCE = 8
-"""Requests of one batch that are answered at the same time."""
+"""The number of requests of one batch that are answered at the same time."""
 
 PUBLISH_EVERY = 5.0
 """Seconds between two updates of the counts that clients see."""

@@ -109,7 +109,7 @@ class AnswerCollector:
             batch.cancelling_at = None
 
     async def _asked_lines(self) -> AsyncIterator[FinishedLine]:
-        """Yield a line for each request that was sent by itself."""
+        """Yield a line for each request that was sent singly."""
         folder = self._context.folder.path
         answered = await index_done(folder / "done.jsonl", self._context.pace)
         with (folder / "input.jsonl").open("rb") as source, (folder / "done.jsonl").open("rb") as done:

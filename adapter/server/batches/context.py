@@ -33,16 +33,16 @@ SLICE = 0.002
 """Seconds of work before the loop gets a pause as long."""
 
 RETRY_FIRST, RETRY_LAST = 2.0, 120.0
-"""Seconds before a retry: they begin with the first and double up to the last."""
+"""Seconds before a retry: the first wait, and the longest; waits double."""
 
 STORE_PAUSE = 60.0
-"""Seconds before something is stored again that could not be written to the disk or to the store."""
+"""Seconds before another attempt after the disk or the store refused a write."""
 
 LOOK_EVERY = 1.0
 """Seconds between two checks whether a client has cancelled the batch at another process."""
 
 TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504})
-"""Statuses of errors that pass: the same request may succeed later."""
+"""Statuses of temporary errors: the same request may succeed later."""
 
 
 class Pace:
@@ -102,7 +102,7 @@ class BatchContext:
 
     @property
     def should_end(self) -> bool:
-        """Return whether the batch is cancelled or expired: what runs is brought to its end, and nothing new begins."""
+        """Return whether the batch is cancelled or expired: running work ends, and no new work begins."""
         return self.is_expired or self.folder.is_cancelled
 
     async def save(self) -> None:
@@ -115,11 +115,11 @@ class BatchContext:
         await self.save()
 
     async def publish(self) -> None:
-        """Store the batch for its clients to read. If that fails, the next change is stored with this one."""
+        """Store the batch for its clients to read. If that fails, the next change stores this one, too."""
         await self.stored.put(self.batch, self.client.id)
 
     async def fail(self, code: str, message: str) -> None:
-        """End the batch: nothing of it can be run."""
+        """End the batch as failed: none of its requests can run."""
         batch = self.batch
         batch.errors = BatchErrors(data=[BatchError(code=code, message=message)])
         batch.status, batch.failed_at = "failed", int(time.time())
@@ -153,7 +153,7 @@ class BatchContext:
         return self.service.failures.of(error, self.batch.id, self.client)
 
     async def retry(self, attempt: Callable[[], Awaitable[None]]) -> None:
-        """Run `attempt`, again after errors that pass, until the batch should end. Raises `UpstreamError`."""
+        """Run `attempt`, and again after temporary errors, until the batch should end. Raises `UpstreamError`."""
         pause = RETRY_FIRST
         while True:
             try:
@@ -167,7 +167,7 @@ class BatchContext:
                 pause = min(2 * pause, RETRY_LAST)
 
     async def until_stored(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Return what `attempt` returns; where the disk is full or the store cannot be written, run it again, later."""
+        """Return the result of `attempt`; if the disk is full or the store fails, run it again later."""
         while True:
             try:
                 return await attempt()
@@ -195,7 +195,7 @@ def open_for_writing(path: Path) -> BufferedWriter:
 
 
 async def sync(file: BufferedWriter) -> None:
-    """Wait until all that was written is on the disk."""
+    """Wait until everything written is on the disk."""
     file.flush()
     await run_to_end(os.fsync, file.fileno())
 

@@ -32,7 +32,7 @@ from adapter.wire.gemini.errors import Status
 log = logging.getLogger("adapter")
 
 FIRST_POLL, LAST_POLL = 1.0, 30.0
-"""Seconds between two looks at jobs: they begin with the first and double up to the last."""
+"""Seconds between two looks at jobs: the first wait, and the longest; waits double."""
 
 
 class NativeJobs:
@@ -101,7 +101,7 @@ class NativeJobs:
         return Caller(self._context.client.key, job.pin)
 
     async def wait(self) -> None:
-        """Wait until all jobs have ended; cancel them once the client wants that, or the window has passed."""
+        """Wait until all jobs have ended; cancel them if the client asks for it, or the window has passed."""
         context = self._context
         begun = [job for job in context.state.jobs if job.job]
         pause, is_cancelled = FIRST_POLL, False
@@ -120,7 +120,7 @@ class NativeJobs:
         await context.go_to("collect")
 
     async def _cancel(self, job: JobRecord) -> bool:
-        """Cancel a job; False where that is to be tried again."""
+        """Cancel a job; return False if another attempt is needed."""
         if batches.is_over(job.state):
             return True
         try:
@@ -171,6 +171,6 @@ class NativeJobs:
 
 
 def _as_status(error: UpstreamError) -> Status:
-    """Return an error as the journal has it; one that this side found has only a text."""
+    """Return an error as the journal stores it; an error of this side has only a text."""
     details = error.error
     return Status(code=error.status, message=details.message or str(error), status=details.status)

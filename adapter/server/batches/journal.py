@@ -133,11 +133,11 @@ class BatchFolder:
 
     @property
     def exists(self) -> bool:
-        """Return whether there is a batch to run."""
+        """Return whether the folder has a batch to run."""
         return (self.path / "state.json").exists()
 
     def is_older_than(self, seconds: float) -> bool:
-        """Return whether nothing has happened to the batch for so long. It blocks."""
+        """Return whether the batch has not changed for so long. It blocks."""
         try:
             return (self.path / "state.json").stat().st_mtime < time.time() - seconds
         except FileNotFoundError:
@@ -224,11 +224,11 @@ class BatchFolders:
         self._root = root / "batches"
 
     def of(self, batch_id: str, client: str) -> BatchFolder:
-        """Return a batch's folder, which need not be there."""
+        """Return the folder of a batch; it may not exist."""
         return BatchFolder(self._root / (client or ANYBODY) / batch_id, client)
 
     def all(self) -> list[BatchFolder]:
-        """List the folders that are there. It blocks."""
+        """List the existing folders. It blocks."""
         if not self._root.is_dir():
             return []
         return [

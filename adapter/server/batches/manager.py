@@ -31,13 +31,13 @@ TRANSLATED_AT_ONCE = 4
 """Batches of a process that are translated at the same time: each holds some ten megabytes meanwhile; others wait."""
 
 LOOKS = 2
-"""Looks after which a batch that nobody runs is told of."""
+"""The number of looks after which a batch that nobody runs is logged."""
 
 OVER = ("failed", "completed", "expired", "cancelled")
 
 
 LOST_AFTER = 600.0
-"""Seconds after which a batch whose folder is not there counts as lost: it is made after its record, and disks lag."""
+"""Seconds after which a batch without a folder counts as lost: the folder is made after the record, and disks lag."""
 
 
 class RunningBatches:
@@ -124,7 +124,7 @@ class RunningBatches:
         return await self.get(batch_id, client)
 
     def _start(self, folder: BatchFolder, client: Client) -> bool:
-        """Run a batch here, if nobody runs it."""
+        """Run a batch here, if no other process runs it."""
         key = (folder.batch_id, client.id)
         if key in self._running or not folder.acquire():
             return False
@@ -157,7 +157,7 @@ class RunningBatches:
             await asyncio.sleep(LOOK_EVERY)
 
     async def _recover(self) -> None:
-        """Go on with what nobody runs, for clients that are still known."""
+        """Continue abandoned batches whose clients are still known."""
         for folder in await asyncio.to_thread(self._folders.all):
             client = self._service.access.find_by_id(folder.client)
             if client is None:
@@ -166,7 +166,7 @@ class RunningBatches:
                 log.info("%s goes on", folder.batch_id)
 
     async def _leave(self, folder: BatchFolder) -> None:
-        """Say once why nobody goes on with a batch here; remove what nobody has asked for in a long time."""
+        """Log once why a batch is not continued here; remove it if no client has asked for it in a long time."""
         if await asyncio.to_thread(folder.is_older_than, WINDOW + self._service.files.max_life):
             # A process that stops meanwhile must not leave half of the folder.
             await run_to_end(folder.remove)
@@ -185,7 +185,7 @@ class RunningBatches:
             )
 
     async def aclose(self) -> None:
-        """Stop; what runs goes on with the next process."""
+        """Stop; the next process continues what runs."""
         tasks = [self._looking, *(task for task, _ in self._running.values())]
         for task in tasks:
             task.cancel()

@@ -61,7 +61,7 @@ class PlannedRow(NamedTuple):
 
 
 class _AnyFile(Mapping[str, Media]):
-    """Stands for whatever files a request names, where only the shape of its answer is wanted."""
+    """Stands for any file that a request names, if only the shape of its answer matters."""
 
     def __getitem__(self, key: str) -> Media:
         if not key.startswith((FILE_ID, "http://", "https://")):
@@ -98,7 +98,7 @@ class RowPlanner:
         return await self._plan(body, self._service.work(body))
 
     def _check(self, ledger: Sequence[Note]) -> None:
-        """Raise `StrictLoss` for what the operator does not let pass."""
+        """Raise `StrictLoss` for losses that the operator does not allow."""
         losses = self._service.losses
         notes.check(ledger, Strictness(losses.strict), losses.notes)
 
@@ -195,7 +195,7 @@ class RowPlanner:
 
 
 def _check_whole(*, stream: bool | None, background: bool | None = None) -> None:
-    """Raise `Rejected` for an answer that is not to come whole, and now."""
+    """Raise `Rejected` for a request that wants a stream, or a background response."""
     for name, value in (("stream", stream), ("background", background)):
         if value:
             raise Rejected(name, "setting-contradicted", "a batch has no streams: its answers are whole")
@@ -210,7 +210,7 @@ def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool]
 
 
 def _answer(made: msgspec.Struct, ledger: Sequence[Note]) -> RowAnswer:
-    """Return a client's answer with its losses, if there are any, as the header says them."""
+    """Return a client's answer with its losses as the header names them, if there are any."""
     return RowAnswer(encode(made), notes.summary(ledger) if count_losses(ledger) else "")
 
 

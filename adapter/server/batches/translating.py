@@ -18,7 +18,7 @@ from adapter.translate.batches import BadLine
 from adapter.translate.core.notes import Rejected
 
 MAX_JOBS = 50
-"""Jobs of one batch: one for each model, and each key that its requests need."""
+"""The most jobs of one batch: one for each model, and for each key that its requests need."""
 
 
 class LineTranslator:

@@ -41,7 +41,7 @@ async def create_chat_completion(call: Call) -> None:
 
 
 async def _read(call: Call) -> Reading:
-    """Return a long request, read by what is remembered of its tools and its history. Raises `Malformed`."""
+    """Return a long request, read with what is remembered of its tools and its history. Raises `Malformed`."""
     service, client, body = call.service, call.client.id, call.body
     known, limits = service.known_tools, service.limits
     found = await read_without_tools(known, service.prefixes, client, body, limits, service.work)
@@ -94,7 +94,7 @@ class ChatWriter:
 
     @property
     def is_finished(self) -> bool:
-        """Return whether all choices have ended, so that what goes wrong from now on changes nothing."""
+        """Return whether all choices have ended: a later error changes nothing."""
         return self._has_begun and self.machine.is_finished
 
     def feed(self, reply: Reply) -> bytes | list[bytes]:
@@ -127,5 +127,5 @@ class ChatWriter:
         return [event(self._call.service.failures.record(error, self._exchange, self._call.client).body)]
 
     def heartbeat(self) -> bytes:
-        """Make a chunk that says nothing, where heartbeats are chunks."""
+        """Make an empty chunk, for settings that choose chunks as heartbeats."""
         return event(self.machine.empty_chunk() if self._has_begun else chat.empty_chunk(self._stamp))

@@ -26,7 +26,7 @@ from adapter.wire.signatures import Issued
 from adapter.wire.sse import DONE, event, events
 
 AT_ONCE = 4
-"""Prompts of one request that are answered at the same time."""
+"""The number of one request's prompts that are answered at the same time."""
 
 
 async def create_completion(call: Call) -> None:
@@ -70,7 +70,7 @@ async def _count(call: Call, plan: Plan) -> int:
 
 
 async def _answers(call: Call, plans: Sequence[Plans], id_: str) -> list[ChatCompletion]:
-    """Return the answers to all prompts; the first failure ends the others."""
+    """Return the answers to all prompts; the first failure cancels the others."""
     turns = asyncio.Semaphore(AT_ONCE)
     notes: list[Note] = []
 
@@ -163,7 +163,7 @@ class CompletionWriter:
         return [event(self._call.service.failures.record(error, self._call.exchange, self._call.client).body)]
 
     def heartbeat(self) -> bytes:
-        """Make an empty chunk, sent in silence where the settings choose chunks as heartbeats."""
+        """Make an empty chunk, for settings that choose chunks as heartbeats."""
         return event(self._empty())
 
     def _empty(self) -> Completion:

@@ -14,7 +14,7 @@ from adapter.wire.openai.responses_request import InputItem
 from adapter.wire.openai.stored import ConversationRequest, Deleted, ItemsRequest
 
 MAX_ITEMS = 20
-"""Items in one request (openai-python 3.54.0, `conversation_create_params.py`)."""
+"""The most items in one request (openai-python 3.54.0, `conversation_create_params.py`)."""
 
 
 async def _read_request(call: Call) -> ConversationRequest:
@@ -96,7 +96,7 @@ async def get_item(call: Call) -> None:
 
 
 async def delete_item(call: Call) -> None:
-    """Delete one item; the conversation without it."""
+    """Delete one item; answer with the conversation, which no longer has it."""
     state, client = call.service.state, call.client
     path = call.parameters
     conversation = await state.conversation(path["conversation_id"], client.id)

@@ -52,7 +52,7 @@ class IncomingFile:
         await write(self.writing.writer, data)
 
     def take_file(self) -> tuple[UnfinishedFile, FilePart]:
-        """Return the file that came. Raises `MalformedForm` if no file did, or an empty one."""
+        """Return the file of the form. Raises `MalformedForm` if there is none, or an empty one."""
         if self.writing is None or self.part is None:
             raise MalformedForm(f"The form has no file in the field {self._field}.", self._field)
         if not self.writing.writer.size:

@@ -9,20 +9,20 @@ EMULATOR = "emulator"
 
 
 async def ready(call: Call) -> None:
-    """Answer whether new requests should come here: a 503 as soon as the process was told to end.
+    """Answer whether new requests should come here: 503 as soon as the process shuts down.
 
-    A store that does not answer is a warning and no reason to be left alone: answers are served without it.
+    A store that does not answer is only a warning: requests are answered without it.
     """
     await call.send(_facts(call), status=503 if call.service.shutdown.has_begun else 200)
 
 
 async def health(call: Call) -> None:
-    """Answer that the process lives, what it calls, and what the operator should know."""
+    """Answer that the process lives, which upstreams it calls, and what the operator should know."""
     await call.send(_facts(call))
 
 
 def _facts(call: Call) -> dict[str, object]:
-    """Return the state of the process; strangers, who may be anybody, get nothing else."""
+    """Return the state of the process; strangers get nothing else."""
     service = call.service
     status: dict[str, object] = {
         "status": "shutting down" if service.shutdown.has_begun else "ok",
@@ -32,7 +32,7 @@ def _facts(call: Call) -> dict[str, object]:
 
 
 def _details(service: Service) -> dict[str, object]:
-    """Return paths, hosts and errors of the stores, for those who look after the server."""
+    """Return paths, hosts and errors of the stores, for operators."""
     store, responses = service.store.describe(), service.state.documents.describe()
     files = service.files.describe()
     warnings = [facts["warning"] for facts in (store, responses, files) if facts.get("warning")]

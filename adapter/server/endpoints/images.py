@@ -33,7 +33,7 @@ async def create_image_edit(call: Call) -> None:
 
 
 async def create_image_variation(call: Call) -> None:
-    """Draw images like one."""
+    """Draw images like a given one."""
     await _create(call, ImageVariationRequest, "images/variations")
 
 
@@ -80,7 +80,7 @@ async def _send_events(call: Call, plans: FallbackPlans[ImagePlan], created: int
 
 
 async def _links(call: Call, drawn: list[DrawnImage]) -> list[str]:
-    """Store the images and return links to them; none where there are no links, or no room for the images."""
+    """Store the images and return links to them; an empty list if links are off, or the images cannot be stored."""
     links = call.service.image_links
     if not links.are_on:
         return []

@@ -34,13 +34,13 @@ PAGE = Path(__file__).parent.parent / "inspector"
 _TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
           ".css": "text/css; charset=utf-8"}  # fmt: skip
 TYPES = {file.relative_to(PAGE).as_posix(): _TYPES[file.suffix] for file in PAGE.rglob("*") if file.suffix in _TYPES}
-"""The files of the page by their paths below it, and what they are."""
+"""The files of the page by their paths below it, with their media types."""
 
 MAX_VIEWERS = 16
-"""The most open pages that get changes as they come; the others poll."""
+"""The most open pages that get changes as events; other pages poll."""
 
 TOKEN_HEADER = b"x-adapter-page"
-"""A header that no form can send: who sends it could read the page, so it is the page."""
+"""A header that no form can send: only a script of the page itself can add it."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -179,7 +179,7 @@ async def exchange(call: Call) -> None:
 
 
 async def _add_times(signatures: list[dict[str, Any]], service: Service, client: str) -> None:
-    """Add to each signature that is stored under its call's id when it was."""
+    """Add to each signature that is stored under its call's id the time at which it was stored."""
     keys = {call_key(one["call"]): one for one in signatures if one["call"] and one["source"]}
     for key, written in (await service.store.get_times(list(keys), client) if keys else {}).items():
         keys[key]["issued_at"] = written
@@ -225,7 +225,7 @@ async def capabilities(call: Call) -> None:
 
 
 async def codes(call: Call) -> None:
-    """Answer with every code of the ledger, and what it means."""
+    """Answer with every code of the ledger, and its meaning."""
     _viewer(call)
     await call.send(list(CODES.values()))
 
@@ -257,7 +257,7 @@ _RUNS = {"/v1/chat/completions": create_chat_completion, "/v1/responses": create
 
 
 async def run(call: Call) -> None:
-    """Send a request to Gemini, as its endpoint does, for who sees the page."""
+    """Send a request to Gemini for a user of the page, as the request's endpoint does."""
     call.client = _page_client(call)
     endpoint, call.body = dry_run_for(call).form_of(call.body)
     if endpoint not in _RUNS:

@@ -11,16 +11,16 @@ from adapter.server.http.asgi import BodyTooLarge, ClientGone, CompressedBody, f
 from adapter.upstream.transport.base import content_codings
 
 MAX_FIELDS = 1_200
-"""Parts of a form: OpenAI takes a thousand keywords, each a part."""
+"""The most parts of a form: OpenAI takes a thousand keywords, each a part."""
 
 MAX_FIELD = 256 * 1024
-"""Bytes of one field that is no file."""
+"""The most bytes of one field that is no file."""
 
 _MAX_BOUNDARY = 70
-"""Characters of a boundary (RFC 2046, 5.1.1)."""
+"""The most characters of a boundary (RFC 2046, 5.1.1)."""
 
 _OVERHEAD = 8 * 1024 * 1024
-"""Bytes that a form may have beside its files, and those of all its fields that are none."""
+"""The most bytes of a form without its files, and of all its fields that are no files."""
 
 
 class NotAForm(Exception):

@@ -41,19 +41,19 @@ import uvloop
 log = logging.getLogger("adapter")
 
 LOOK_S = 0.001
-"""Between two looks at the counts while stepping back; an idle worker wakes up in less."""
+"""Seconds between two looks at the counts while stepping back; an idle worker wakes up in less."""
 
 PATIENCE_S = 0.1
-"""The longest that a connection is left to a worker that does not come: on a busy machine it may take some of this."""
+"""The most seconds for which a connection is left to another worker: on a busy machine that one may be slow."""
 
 PAUSE_S = 1.0
-"""As asyncio and libuv do when there are no more files: trying at once would be a busy loop."""
+"""Seconds without accepting when files run out, as in asyncio and libuv: to retry at once would be a busy loop."""
 
 SLOTS = 1_024
-"""More than the workers that may be set (256), each with a successor while it is replaced."""
+"""The number of slots: more than the allowed workers (256), each with a successor while it is replaced."""
 
 _EMPTY = 2**31 - 1
-"""In a slot that no worker has: more than any has, so that the least of all slots is that of a worker."""
+"""The count in a free slot: more than any worker has, so that the least of all counts is a worker's."""
 
 
 class ConnectionCounts:
@@ -103,7 +103,7 @@ class ConnectionCounts:
             self._counts[self._slot] += number
 
     def leave(self) -> None:
-        """Count no more: this worker takes no more connections."""
+        """Stop counting: this worker takes no more connections."""
         self._counts[self._slot] = _EMPTY
 
     def close(self) -> None:

@@ -112,9 +112,9 @@ class Access:
         return self._find_client(read_key(scope) or (_key_in_url(scope) if takes_key_in_url else None))
 
     def find_by_id(self, client_id: str) -> Client | None:
-        """Return a client by its id, for what goes on without a request; None for one that may call no more.
+        """Find a client by its id, for work that outlives its request; None if it may not call any more.
 
-        Nobody is found where clients bring keys for the upstream: those are not stored.
+        If clients bring keys for the upstream, no client is found: those keys are not stored.
         """
         if self._open:
             return ANONYMOUS if not client_id else None
@@ -128,8 +128,8 @@ class Access:
     def check_origin(self, scope: Scope) -> None:
         """Refuse a form that a web page sends. Raises `ForeignPage`.
 
-        Browsers send forms to any server without asking it first; JSON they do not. Where a key is needed, they would
-        have to send it in a header, and ask for that.
+        Browsers send forms to any server without asking it first, but not JSON. If the server needs a key, the page
+        would have to send it in a header, for which the browser asks first.
         """
         origin = header(scope, b"origin")
         if self._open and origin is not None and origin not in self._origins and "*" not in self._origins:

@@ -31,7 +31,7 @@ class Work(Protocol):
 
 
 class InlineWork:
-    """Runs them in the event loop, without any overhead."""
+    """Runs computations in the event loop, without any overhead."""
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Call the function at once."""
@@ -39,7 +39,7 @@ class InlineWork:
 
 
 class ThreadWork:
-    """Runs them in the worker thread."""
+    """Runs computations in the worker thread."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "translate")

@@ -14,13 +14,13 @@ import orjson
 from adapter.wire.gemini.pieces import Piece
 
 HALF = 8 * 1024
-"""Bytes that are kept of each end. A body of at most four times as many bytes is kept whole."""
+"""Bytes of each end that are stored. A body of at most four times as many bytes is stored whole."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*("?)|[\[\]{},]', re.DOTALL)
 _CLOSING = {b"{": b"}", b"[": b"]"}
 _LONGEST_ESCAPE = len(rb"\ud83d\ude00")
 _MAX_TRIES = 200
-"""Commas in the end that are tried as the place from which the end is appended."""
+"""The number of commas in the end that are tried as the place from which the end is appended."""
 
 _ENDS = (b'"... a list ends so":[', b'"... a list ends so":[{"...":[', b"")
 """What may open the end: a list in the body, a list in an item of such a list, or nothing (members of the body)."""

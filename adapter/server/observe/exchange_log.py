@@ -40,10 +40,10 @@ grew by 122 MB where every request had an image of 1 MB (`python -m benchmarks.p
 """
 
 LARGE = 64 * 1024
-"""The size of an exchange from which on it is large."""
+"""The size in bytes from which an exchange is large."""
 
 MAX_SHORT = 4 * LARGE
-"""The size that an exchange may have without the middle of its bodies; beyond it, it has none."""
+"""The most bytes of an exchange without the middle of its bodies; a larger one loses all bodies."""
 
 _OWN, _PART, _OBJECT = 4_096, 1_600, 112
 """Estimated bytes: of an exchange itself, of a message or part in both vocabularies, of one event with its time."""
@@ -160,7 +160,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             self.record_first_event()
 
     def record_first_event(self) -> None:
-        """Record the time at which a stream's first event has come; that of those that follow does not count."""
+        """Record the time of a stream's first event; later events do not change it."""
         if self.stream and not self.first_event_after:
             self.first_event_after = time.perf_counter() - self.begun
 
@@ -176,14 +176,14 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     @property
     def outcome(self) -> str:
-        """Return how it ended: `complete`, `error`, `broken` (an error after the 200), `gone` (client left)."""
+        """Return the outcome: `complete`, `error`, `broken` (an error after the 200), or `gone` (the client left)."""
         if self.status == 499:
             return "gone"
         return "error" if self.status >= 400 else "broken" if self.error else "complete"
 
     @property
     def is_failure(self) -> bool:
-        """Whether it ended in a way that an operator should know about."""
+        """Whether it ended in a way that concerns an operator."""
         return self.status >= 500 or (self.status < 400 and bool(self.error))
 
     @property
@@ -250,13 +250,13 @@ class Exchange(msgspec.Struct, kw_only=True):
         return f"{self.id}@{self.begun:.6f}"
 
     def _model_in_body(self) -> str:
-        """Return the model that a request names which could not be read; the last one, as JSON's last member counts."""
+        """Return the model in a body that could not be read: the last one, since the last member of a name counts."""
         found = _MODEL.findall(self.request[:8_192]) + _MODEL.findall(self.request[-8_192:])
         return _unescape(found[-1])[:MAX_EXCERPT] if found else ""
 
     @property
     def excerpt(self) -> str:
-        """Return the beginning of the last text in the request, which an agent's tools may follow."""
+        """Return the beginning of the last text in the request; an agent's tools may follow that text."""
         for size_bytes in _SEARCHED:
             if found := _TEXT.findall(self.request[-size_bytes:]):
                 return _unescape(found[-1])[:MAX_EXCERPT]
@@ -306,13 +306,13 @@ _SPACES = {"n": " ", "r": " ", "t": " ", "b": " ", "f": " "}
 
 
 def _tokens(usage: UsageMetadata) -> list[int]:
-    """Return the tokens of the prompt and of all output, thoughts included: what the log line tells."""
+    """Return the tokens of the prompt and of all output, thoughts included, for the log line."""
     made = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
     return [usage.prompt_token_count or 0, made]
 
 
 def _unescape(text: bytes) -> str:
-    """Return the text of a JSON string on one line; halves of characters, and what is cut off, are replaced."""
+    """Return the text of a JSON string on one line; half characters and a cut end are replaced."""
     plain = _ESCAPE.sub(_decode_escape, text.decode(errors="replace"))
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -322,7 +322,7 @@ def _decode_escape(found: re.Match[str]) -> str:
 
 
 def _encode_body(sent: Any) -> bytes:
-    """Return what was sent to Gemini as JSON."""
+    """Return Gemini's request as JSON."""
     return b"" if sent is None else sent if isinstance(sent, bytes) else encode(sent)
 
 

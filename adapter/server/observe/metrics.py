@@ -143,7 +143,7 @@ class Metrics:
         self._known_tools.labels("hit" if is_hit else "miss").inc()
 
     def set_prefix_bytes(self, size_bytes: int) -> None:
-        """Tell how large the histories are that are remembered."""
+        """Set the gauge of the bytes of remembered histories."""
         self._prefix_bytes.set(size_bytes)
 
     def render(self) -> bytes:

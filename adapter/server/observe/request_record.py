@@ -7,7 +7,7 @@ from starlette.types import Scope
 from adapter.server.observe.exchange_log import Exchange
 
 KEY = "adapter.request"
-"""The key of the record in the scope. Where nobody is around the application, there is none."""
+"""The key of the record in the scope. It is missing if no middleware wraps the application."""
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class RequestRecord:
 
 
 def record_of(scope: Scope) -> RequestRecord:
-    """Return the record of a request; an empty one where nobody has asked before."""
+    """Return the record of a request; a new one if there is none yet."""
     record: RequestRecord | None = scope.get(KEY)
     if record is None:
         record = scope[KEY] = RequestRecord()

@@ -3,10 +3,10 @@
 from adapter.server.observe.body_ends import ends_of
 
 MAX_TAPPED = 500
-"""Events of one stream from which on no further ones are kept."""
+"""The most events of one stream that are recorded."""
 
 MAX_FRAMES = 40
-"""Events of either end of a stream that are kept where its middle is not."""
+"""Events of either end of a stream that are recorded if its middle is not."""
 
 
 class TimedFrames(list[bytes]):

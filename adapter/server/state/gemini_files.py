@@ -43,19 +43,19 @@ from adapter.wire.openai.files import StoredFile
 log = logging.getLogger("adapter")
 
 MAX_INLINE = 1024 * 1024
-"""Bytes of a file that goes with each request that names it, where Gemini could keep a copy."""
+"""The most bytes of a file that is sent inside each request, if Gemini could store a copy."""
 
 MAX_INLINE_ALONE = 20 * 1024 * 1024
-"""Bytes of all files of a request where the upstream keeps none: Vertex AI and relays."""
+"""The most bytes of all files of a request whose upstream stores none: Vertex AI and relays."""
 
 LIFE = 48 * 3600.0
-"""Seconds for which Gemini keeps a file (ai.google.dev/gemini-api/docs/files, 2026)."""
+"""Seconds for which Gemini stores a file (ai.google.dev/gemini-api/docs/files, 2026)."""
 
 MARGIN = 1800.0
-"""Seconds before its end from which on a copy is uploaded again: a request may run as long."""
+"""Seconds before a copy expires from which it is uploaded again: a request may run as long."""
 
 _LOST = (403, 404)
-"""Statuses with which Gemini refuses a file that it has not, or that is another key's."""
+"""Statuses with which Gemini refuses a file that it does not have, or that belongs to another key."""
 
 UPLOADED_AGAIN = Note(
     "messages",
@@ -65,7 +65,7 @@ UPLOADED_AGAIN = Note(
 )
 
 _HEAD = 48
-"""Bytes of a file that tell its type."""
+"""Bytes at the start of a file that show its type."""
 
 
 class _Copy(msgspec.Struct, kw_only=True):
@@ -161,7 +161,7 @@ class GeminiFiles:
         return await self.media([one for one in media if one.startswith(FILE_ID)], client, life=life)
 
     async def _is_lost(self, file_id: str, uri: str, error: UpstreamError, client: Client) -> bool:
-        """Return whether Gemini has not the copy at `uri`; what is known of it is then that it has ended."""
+        """Return whether Gemini has lost the copy at `uri`; if so, remember that the copy has ended."""
         body = await self._read(file_id, client)
         known = _decode(body)
         if known is None or known.uri != uri:
@@ -181,7 +181,7 @@ class GeminiFiles:
         return Media(_type_of(stored, content), b64encode(content).decode())
 
     async def _copy(self, stored: StoredFile, client: Client, need: Need, *, dry: bool) -> _Copy:
-        """Return a file's copy, uploaded now if there is none that can be used."""
+        """Return a file's copy; upload it if there is no usable one."""
         file_id = stored.file.id
         async with self._locks.setdefault(file_id, asyncio.Lock()):
             known = await self._read_copy(file_id, client)
@@ -238,7 +238,7 @@ class GeminiFiles:
         await self._documents.put([Document(_key(file_id), encode(copy))], client.id, LIFE)
 
     async def forget(self, file_id: str, client: Client) -> None:
-        """Delete a file's copy. Where Gemini does not, it goes by itself within two days."""
+        """Delete a file's copy. If Gemini does not delete it, it expires within two days."""
         known = await self._read_copy(file_id, client)
         if known is None:
             return
@@ -254,7 +254,7 @@ def _key(file_id: str) -> str:
 
 
 def _decode(body: bytes | None) -> _Copy | None:
-    """Decode the document of a copy; None where there is none that can be read."""
+    """Decode the document of a copy; None if it is missing or damaged."""
     try:
         return None if body is None else msgspec.json.decode(body, type=_Copy)
     except UNREADABLE:
@@ -267,14 +267,14 @@ def _with_address(copy: _Copy) -> _Copy:
 
 
 def _type_of(stored: StoredFile, head: bytes) -> str:
-    """Return the registered name of a file's type."""
+    """Return the registered name of a file's media type."""
     declared = stored.mime_type.partition(";")[0].strip().lower()
     found = correct_type(declared, stored.file.filename, b64encode(head[:_HEAD]).decode())
     return found or "application/octet-stream"
 
 
 def _seconds(file: File) -> float:
-    """Return when a copy expires (Unix seconds); 0 if Gemini does not say. Its fractions have up to nine digits."""
+    """Return the time at which a copy expires, in Unix seconds; 0 if Gemini does not say."""
     text = (file.expiration_time or "").partition(".")[0].rstrip("Z")
     try:
         return datetime.fromisoformat(f"{text}+00:00").timestamp()

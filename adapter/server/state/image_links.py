@@ -39,7 +39,7 @@ class ImageLinks:
         return f"{self._base}/{folder}/{name}"
 
     async def read(self, folder: str, name: str) -> tuple[bytes, str]:
-        """Return an image and its media type. Raises `NotStored` for one that is not there, or no longer."""
+        """Return an image and its media type. Raises `NotStored` if it is missing or has expired."""
         found = _NAME.fullmatch(name)
         if found is None or not _FOLDER.fullmatch(folder):
             raise _no_such_image()

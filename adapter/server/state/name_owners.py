@@ -29,7 +29,7 @@ class NameOwners:
             await self._documents.put(documents, client, self._max_age)
 
     async def of(self, names: Collection[str], client: str) -> dict[str, str]:
-        """Return those names that are the client's, each with the key that it was made with."""
+        """Return the names that belong to the client, each with the key that made it."""
         if not names:
             return {}
         found = await self._documents.get([f"{_PREFIX}{name}" for name in names], client)

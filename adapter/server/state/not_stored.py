@@ -12,6 +12,6 @@ class NotStored(Exception):
 
 
 def item_not_stored(item_id: str, path: str) -> NotStored:
-    """Return the error for a reference to an item that is not there, as OpenAI words it."""
+    """Return the error for a reference to a missing item, in OpenAI's words."""
     text = f"Item with id '{item_id[:100]}' not found. Items of responses with store: false are not stored."
     return NotStored(text, param=path)

@@ -75,12 +75,12 @@ class Past(NamedTuple):
         return b",".join(map(encode, self.given)) if text is None else text
 
     def named_items(self) -> list[tuple[str, str]]:
-        """Return the ids of its own items that are the client's own, each with a digest of its item."""
+        """Return the ids that the client itself gave to its new items, each with a digest of its item."""
         earlier = self.text.earlier if self.text is not None and self.is_whole else NO_ITEMS
         return [*earlier.named, *named_items(self.given[earlier.count :])]
 
     def own_items(self, response_id: str) -> list[msgspec.Raw]:
-        """Return the request's own items, as they are listed: those without an id get one that names the response."""
+        """Return the request's own items as they are listed: an item without an id gets one that names the response."""
         return encode_items(as_stored(self.given, response_id.partition("_")[2]))
 
     def path(self, path: str) -> str:

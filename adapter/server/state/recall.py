@@ -95,7 +95,7 @@ class Recall:
         return Past(request, 0, source, given, history, held, text=text)
 
     async def _behind(self, texts: list[bytes], past: Past, client: str) -> Past:
-        """Put stored items in front of a request's own. Raises `LimitExceeded`, `Rejected`, `NotStored`."""
+        """Put stored items before a request's own. Raises `LimitExceeded`, `Rejected`, `NotStored`."""
         histories, source, given = self._histories, past.source, past.given
         memory, stored = histories.prefixes, b",".join(filter(None, texts))
         is_long = memory.is_on and len(stored) >= LEAST
@@ -125,7 +125,7 @@ class Recall:
         )
 
     def _hold(self, size: int, held: HeldBytes, source: str) -> None:
-        """Reserve bytes for what is about to be loaded. Raises `NotStored` for too much, `Overloaded`."""
+        """Reserve bytes for items that are about to be loaded. Raises `NotStored` for too many, `Overloaded`."""
         most = self._histories.max_bytes
         if held.size + size > most:
             text = f"The history has more than {most} bytes (the setting max_history): compact it, or leave out images."
@@ -149,7 +149,7 @@ class Recall:
     async def _stored_items(
         self, ids: Sequence[str], client: str, held: HeldBytes, source: str
     ) -> dict[str, StoredItems]:
-        """Read the items of responses, by the ids of these; what is missing or damaged is left out."""
+        """Read the items of responses, given their ids; missing and damaged items are left out."""
         keys = {key_of_items(id_): id_ for id_ in ids if RESPONSE_ID.fullmatch(id_)}
         if not keys:
             return {}
@@ -186,7 +186,7 @@ class Recall:
     async def resolve_references(
         self, given: Sequence[InputItem], client: str, held: HeldBytes, field: str = "items"
     ) -> list[InputItem]:
-        """Replace references by the items they refer to. Raises `NotStored` for missing ones."""
+        """Replace references by the items to which they refer. Raises `NotStored` for missing ones."""
         places = [index for index, item in enumerate(given) if type_of(item) == "item_reference" and item.id]
         if not places:
             return list(given)
@@ -200,7 +200,7 @@ class Recall:
         return items
 
     async def _items(self, ids: Collection[str], client: str, held: HeldBytes) -> Mapping[str, InputItem]:
-        """Return stored items; an id tells what the item belongs to, or an entry for it does."""
+        """Return stored items; the id of an item, or an entry for that id, says where the item is stored."""
         owners = {id_: owner for id_ in ids if (owner := owner_in_id(id_)) is not None}
         others = {key_of_item(id_): id_ for id_ in ids if id_ not in owners}
         entries = await self._documents.get(others, client) if others else {}
@@ -226,7 +226,7 @@ class Recall:
         return found
 
     async def inputs(self, record: StoredResponse, client: str) -> list[msgspec.Raw]:
-        """Return the items that a response answered: those of earlier responses, and its own. Raises `NotStored`."""
+        """Return the input items of a response: those of earlier responses, and its own. Raises `NotStored`."""
         ids = [*record.history, *map(key_of_items, record.history)]
         self._hold(await self._documents.size(ids, client), HeldBytes(self._histories.budget), "response_id")
         records = await self._records(record.history, client)
@@ -276,7 +276,7 @@ def _readable(texts: Sequence[bytes], history: Sequence[str]) -> list[bytes]:
 
 
 def _read_stored(stored: bytes, prefix: Prefix | None) -> tuple[ItemText, Sequence[InputItem]]:
-    """Decode what is stored, behind the first items where these are known by a prefix."""
+    """Decode stored items; those at the start that a remembered prefix has are not decoded again."""
     known = b"" if prefix is None else prefix.beginning.text
     pieces = split_items(stored[len(known) :].lstrip().removeprefix(b",") if known else stored)
     readable, items = read_pieces(pieces)
@@ -288,7 +288,7 @@ def _read_stored(stored: bytes, prefix: Prefix | None) -> tuple[ItemText, Sequen
 
 
 def _join_items(text: ItemText, items: Sequence[InputItem], more: list[InputItem]) -> Sequence[InputItem]:
-    """Return stored items with more behind them; the first ones are decoded only if somebody asks for them."""
+    """Return stored items followed by more; the stored ones are decoded only when they are read."""
     if text.prefix is None:
         return [*items, *more]
     return partly_decode(text.prefix.beginning, [*items[text.earlier.count :], *more], InputItem)

@@ -48,7 +48,7 @@ _INPUT_ID = re.compile(r"[a-z]+_([0-9a-f]{48})(v?)[0-9a-f]{4,}")
 """An id that was made for an item of a request: it holds the id of its response, or of its conversation (`v`)."""
 
 SEVERAL = "several"
-"""Stands for the digest in the entry of an id that several items have."""
+"""The value in place of the digest in an entry whose id several items have."""
 
 
 class StoredItems(NamedTuple):
@@ -73,7 +73,7 @@ def key_of_items(response_id: str) -> str:
 
 
 def response_documents(response: Response, own: bytes, count: int, history: list[str]) -> list[Document]:
-    """Return the documents of a response whose request said so many items itself; `own` is their text."""
+    """Return the documents of a response; `own` is the text of its request's own items."""
     texts = [*([own] if own else ()), *map(encode, response.output)]
     head = encode(ItemsHead(status=response.status, own=count, history=history))
     return [
@@ -83,7 +83,7 @@ def response_documents(response: Response, own: bytes, count: int, history: list
 
 
 def read_stored(response_id: str, body: bytes) -> StoredItems | None:
-    """Decode what is in front of a response's items; None for a damaged document, which counts as missing."""
+    """Decode the head of a response's items; None for a damaged document, which counts as missing."""
     head, _, text = body.partition(b"\n")
     found = read_entry(response_id, head, ItemsHead)
     return None if found is None else StoredItems(found, text)
@@ -104,7 +104,7 @@ def join_record(response_id: str, body: bytes, items: bytes) -> StoredResponse |
 
 
 def split_record(record: StoredResponse) -> StoredItems:
-    """Return the items of a response that has all in one document."""
+    """Return the items of a response that is stored in a single document (earlier versions)."""
     answer = answer_of(record)
     head = ItemsHead(status=answer.status, own=len(record.input), history=record.history)
     return StoredItems(head, b",".join(map(bytes, [*record.input, *answer.output])))
@@ -116,7 +116,7 @@ def answer_of(record: StoredResponse) -> StoredAnswer:
 
 
 def read_response(response_id: str, bodies: Mapping[str, bytes]) -> StoredResponse | None:
-    """Decode a response, of which there may be two documents; None for a damaged one, which counts as missing."""
+    """Decode a response, which may be stored in two documents; None for a damaged one, which counts as missing."""
     body, items = bodies[response_id], bodies.get(key_of_items(response_id))
     if items is not None:
         return join_record(response_id, body, items)
@@ -140,13 +140,13 @@ def id_of(item: msgspec.Raw) -> str:
 
 
 def own_items(record: StoredResponse) -> list[msgspec.Raw]:
-    """Return the items that a response's request said itself, as they are listed."""
+    """Return the items of a response's request, as they are listed."""
     items = read_items(record.input, InputItem, "input")[0]
     return encode_items(as_stored(items, answer_of(record).id.partition("_")[2]))
 
 
 def items_of(record: StoredResponse) -> list[msgspec.Raw]:
-    """Return the items that a response was asked with, and those that it answered, as they are listed."""
+    """Return the input items and the output items of a response, as they are listed."""
     return [*own_items(record), *answer_of(record).output]
 
 
@@ -197,7 +197,7 @@ def key_of_entries(conversation_id: str) -> str:
 
 
 def owner_in_entry(item_id: str, entry: bytes) -> str:
-    """Return the id of what an item belongs to, by its entry. Raises `NotStored` where several items have its id."""
+    """Return the id of an item's owner, from its entry. Raises `NotStored` if several items have the item's id."""
     owner, *digest = entry.decode().split()
     if digest == [SEVERAL]:
         text = f"Several stored items have the id '{item_id}': send the item itself."
@@ -206,6 +206,6 @@ def owner_in_entry(item_id: str, entry: bytes) -> str:
 
 
 def owner_in_id(item_id: str) -> str | None:
-    """Return the id of what an item belongs to, where the item's id holds it; else None."""
+    """Return the id of the response or conversation of an item, if the item's id contains it; else None."""
     found = _INPUT_ID.fullmatch(item_id)
     return found and f"{'conv' if found[2] == 'v' else 'resp'}_{found[1]}"

@@ -35,7 +35,7 @@ FILES = "files"
 """The document that is the parent of a client's files."""
 
 SWEEP_EVERY = 600.0
-"""Seconds between two looks for what has expired."""
+"""Seconds between two searches for expired files."""
 
 _FILE_ID = re.compile(r"file-[0-9a-f]{32}")
 _UPLOAD_ID = re.compile(r"upload_[0-9a-f]{32}")
@@ -45,7 +45,7 @@ _UPLOAD_RECORD_LIFE = UPLOAD_LIFE + 86_400.0
 """Seconds for which the document of an upload is stored."""
 
 _AT_ONCE = 200
-"""Documents that are read together for a list."""
+"""The number of documents that are read together for a list."""
 
 
 class StoredPart(msgspec.Struct, kw_only=True):
@@ -79,7 +79,7 @@ class StoredFiles:
 
     @property
     def directory(self) -> FileDirectory:
-        """Return the directory of contents. Raises `NotStored` where there is none."""
+        """Return the directory of contents. Raises `NotStored` if there is none."""
         if self._directory is None:
             text = f"Files cannot be stored here: {self.why_not} (the setting files_dir)"
             raise NotStored(text, status=503, code="not_stored")
@@ -95,7 +95,7 @@ class StoredFiles:
 
     @contextmanager
     def sweeping(self) -> Iterator[None]:
-        """Remove what has expired while the `with` block runs."""
+        """Remove expired files while the `with` block runs."""
         task = asyncio.create_task(self._sweep())
         try:
             yield
@@ -129,7 +129,7 @@ class StoredFiles:
             return await self.directory.create(name, client, has_quota=has_quota)
 
     async def keep(self, new: NewFile, writing: "UnfinishedFile", client: str) -> FileObject:
-        """Store a file whose bytes have come. Raises `NotStored`."""
+        """Store a file whose content is complete. Raises `NotStored`."""
         created = int(self._clock())
         file = FileObject(
             id=writing.file_id,
@@ -149,14 +149,14 @@ class StoredFiles:
         return file
 
     async def find(self, file_id: str, client: str) -> StoredFile | None:
-        """Return what is stored of a file; None if it is not there, or has expired."""
+        """Return the record of a file; None if it is missing or has expired."""
         if not _FILE_ID.fullmatch(file_id):
             return None
         body = (await self.records.get([file_id], client)).get(file_id)
         return None if body is None else self._living(body)
 
     async def file(self, file_id: str, client: str, param: str | None = None) -> StoredFile:
-        """Return what is stored of a file. Raises `NotStored`."""
+        """Return the record of a file. Raises `NotStored`."""
         found = await self.find(file_id, client)
         if found is None:
             raise NotStored(f"No such File object: {file_id[:100]}", param=param or "id", code="file_not_found")
@@ -249,7 +249,7 @@ class StoredFiles:
         return record
 
     async def pending_upload(self, upload_id: str, client: str) -> StoredUpload:
-        """Return an upload that takes parts. Raises `NotStored`."""
+        """Return an upload that still takes parts. Raises `NotStored`."""
         record = await self.upload(upload_id, client)
         if record.upload.status != "pending":
             text = f"Upload {upload_id} is {record.upload.status}."
@@ -267,7 +267,7 @@ class StoredFiles:
         return UnfinishedFile(part_id, await self.create(part_id, client))
 
     async def keep_part(self, record: StoredUpload, writing: "UnfinishedFile", client: str) -> UploadPart:
-        """Store a part whose bytes have come. Raises `NotStored`."""
+        """Store a part whose content is complete. Raises `NotStored`."""
         upload = record.upload
         if writing.writer.size > MAX_PART:
             raise _too_large(f"A part has at most {MAX_PART} bytes.", "data")
@@ -308,7 +308,7 @@ class StoredFiles:
         return upload
 
     async def _check_parts(self, upload: Upload, part_ids: Sequence[str], client: str) -> None:
-        """Raise `NotStored` unless these are parts of the upload, with as many bytes as it was to have."""
+        """Raise `NotStored` unless these are parts of the upload and have the promised number of bytes together."""
         known = [part_id for part_id in part_ids if _PART_ID.fullmatch(part_id)]
         bodies = await self.records.get(known, client)
         parts = {part_id: msgspec.json.decode(body, type=StoredPart) for part_id, body in bodies.items()}

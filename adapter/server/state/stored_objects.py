@@ -58,7 +58,7 @@ class State(Recall):
         self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def forgetful(self, max_age: float) -> "State":
-        """Return such a store whose documents are forgotten so many seconds after they were last written."""
+        """Return a store like this one whose documents expire so many seconds after they were last written."""
         return State(self.documents, self._histories, max_age)
 
     async def put(self, documents: Sequence[Document], client: str, expected: Expected = NOTHING_EXPECTED) -> bool:
@@ -80,11 +80,11 @@ class State(Recall):
         return None
 
     def beside(self, local: DocumentStore) -> "tuple[Recall, State]":
-        """Return this store and another to be read as one, and the other store alone."""
+        """Return a store that reads this one and another as one, and the other store alone."""
         return Recall(Layered(local, self.documents), self._histories), State(local, self._histories)
 
     async def keep(self, response: Response, past: Past, client: str, work: Work) -> bool:
-        """Store a response, and add it to its conversation once it has ended. Return whether that was possible."""
+        """Store a response, and add it to its conversation once it has ended. Return whether that succeeded."""
         conversation = conversation_of(past.request)
         lock = nullcontext() if conversation is None else self._lock_of(conversation)
         async with lock:
@@ -94,7 +94,7 @@ class State(Recall):
             return await self._put_unchanged(prepare, client) is not None
 
     async def _new_response(self, response: Response, past: Past, client: str, work: Work) -> _New:
-        """Prepare a response for writing, with its items for its conversation and entries for these."""
+        """Prepare a response for writing, together with its conversation's items and the entries for these."""
         conversation = conversation_of(past.request)
         expected: dict[str, bytes | None] = {}
         if conversation is not None and any(item.id for item in past.given):
@@ -112,7 +112,7 @@ class State(Recall):
     async def _with_free_ids(
         self, response: Response, past: Past, conversation: str, client: str
     ) -> tuple[Past, dict[str, bytes | None]]:
-        """Remove ids that others have put into the conversation meanwhile; also return what was read of it."""
+        """Remove ids that other writers have used in the conversation meanwhile; also return what was read of it."""
         own = {f"{conversation}/{id_of(item)}": bytes(item) for item in past.own_items(response.id)}
         stored = await self.documents.get(list(own), client)
         taken = [key.partition("/")[2] for key, body in stored.items() if body != own[key]]
@@ -161,7 +161,7 @@ class State(Recall):
         return made
 
     async def update_conversation(self, conversation: Conversation, client: str) -> None:
-        """Store its metadata. Raises `NotStored` where it cannot be kept."""
+        """Store the metadata of a conversation. Raises `NotStored` if it cannot be stored."""
         if not await self.put([Document(conversation.id, encode(conversation))], client):
             raise _not_kept()
 
