@@ -10,7 +10,7 @@ import pytest
 
 from adapter.server.app import create_app
 from adapter.settings import Settings
-from tests.cost.turns import HEADERS, LONGEST
+from tests.cost.turns import HEADERS, LONGEST, longest_stretch
 from tests.support.in_process import InProcess
 from tests.support.scripted import answer, run_upstream
 from tests.support.size import IS_LARGE
@@ -56,29 +56,12 @@ def app(tmp_path):
         made.close()
 
 
-async def stretch(asked):
-    """The answer, and the longest time of the event loop's own for which nobody else had a turn."""
-    longest, done = 0.0, False
-
-    async def tick():
-        nonlocal longest
-        while not done:
-            begun = time.thread_time()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.thread_time() - begun)
-
-    ticking = asyncio.create_task(tick())
-    await asyncio.sleep(0)
-    found = await asked
-    done = True
-    await ticking
-    return found, longest
-
-
 def ask(app, path, body, method="POST"):
     """The answer to one request, which keeps nobody waiting."""
     data = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
-    found, longest = app.loop.run_until_complete(stretch(app._ask(path, data, HEADERS, method, b"")))
+    found, longest = app.loop.run_until_complete(
+        longest_stretch(app._ask(path, data, HEADERS, method, b""), time.thread_time)
+    )
     assert found.status == 200, found.body[:500]
     assert longest < LONGEST, (path, longest)
     return json.loads(found.body)

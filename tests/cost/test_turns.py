@@ -3,7 +3,6 @@
 Counted is the CPU of the whole process: a decoder in a thread keeps the interpreter as long as one in the loop does.
 """
 
-import asyncio
 import json
 import time
 from itertools import product
@@ -12,7 +11,7 @@ import pytest
 
 from adapter.server.app import create_app, settle
 from adapter.settings import Settings
-from tests.cost.turns import HEADERS, LONGEST
+from tests.cost.turns import HEADERS, LONGEST, longest_stretch
 from tests.support.growing_bodies import KINDS
 from tests.support.in_process import InProcess
 from tests.support.size import tenth
@@ -32,25 +31,6 @@ def app():
     made.close()
 
 
-async def longest_stretch(asked):
-    """The answer, and the longest time of CPU for which nobody else had a turn."""
-    longest, done = 0.0, False
-
-    async def tick():
-        nonlocal longest
-        while not done:
-            begun = time.process_time()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.process_time() - begun)
-
-    ticking = asyncio.create_task(tick())
-    await asyncio.sleep(0)
-    answer = await asked
-    done = True
-    await ticking
-    return answer, longest
-
-
 SIZES = {"the largest": None, "within the limits": 4_000}
 
 
@@ -60,5 +40,7 @@ SIZES = {"the largest": None, "within the limits": 4_000}
 def test_nobody_waits_longer_than_a_quarter_of_a_second(app, kind, size):
     body = json.dumps(kind.body(SIZES[size] or kind.most), separators=(",", ":")).encode()
     assert len(body) < LARGEST
-    answer, longest = app.loop.run_until_complete(longest_stretch(app._ask(kind.path, body, HEADERS, "POST", b"")))
+    answer, longest = app.loop.run_until_complete(
+        longest_stretch(app._ask(kind.path, body, HEADERS, "POST", b""), time.process_time)
+    )
     assert longest < LONGEST, f"{len(body)} bytes, answered {answer.status}"

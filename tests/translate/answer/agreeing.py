@@ -8,6 +8,10 @@ from tests.support.answering import Object, stream_answer, translate_answer
 from tests.support.joiner import check_rules, comparable, join_chunks
 from tests.support.oracles import check_chunks, check_completion
 
+SIGNATURE = "U0lH"
+CALL = {"functionCall": {"name": "f", "args": {"a": "1"}}}
+PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
+
 
 def both(body: Object, at: Context | None = None) -> Object:
     """The first choice of an answer: the same whole and streamed."""

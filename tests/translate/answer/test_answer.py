@@ -21,11 +21,7 @@ from tests.support.answering import (
     translate_answer,
 )
 from tests.support.joiner import check_rules, comparable, join_chunks
-from tests.translate.answer.agreeing import both, error
-
-SIGNATURE = "U0lH"
-CALL = {"functionCall": {"name": "f", "args": {"a": "1"}}}
-PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
+from tests.translate.answer.agreeing import CALL, PNG, SIGNATURE, both, error
 
 
 class TestContent:

@@ -27,11 +27,7 @@ from tests.support.answering import (
 )
 from tests.support.joiner import check_rules, join_chunks
 from tests.support.leaves import Output, lost_leaves
-from tests.translate.answer.agreeing import both, error
-
-SIGNATURE = "U0lH"
-CALL = {"functionCall": {"name": "f", "args": {"a": "1"}}}
-PNG = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
+from tests.translate.answer.agreeing import CALL, PNG, SIGNATURE, both, error
 
 
 class TestUsage:
