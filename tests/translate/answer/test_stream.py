@@ -52,15 +52,15 @@ def test_the_signature_of_a_text_in_many_pieces_is_stored_under_the_whole_text(l
 
 
 def test_a_stream_that_is_over_or_was_left_goes_at_once():
-    def left():
+    def leave_stream():
         machine = ChatStream(context(), STAMP)
         machine.feed(*read(answer({"text": "hi"}, finish=None)))
         return machine
 
-    def is_over():
+    def end_stream():
         machine = ChatStream(context(), STAMP)
         machine.feed(*read(answer({"text": "hi"})))
         machine.close()
         return machine
 
-    assert survivors(left) == survivors(is_over) == []
+    assert survivors(leave_stream) == survivors(end_stream) == []

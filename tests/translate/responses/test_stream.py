@@ -303,9 +303,9 @@ def test_parts_without_an_item_are_those_of_the_answer_that_is_told():
 
 
 def test_a_stream_that_was_left_goes_at_once():
-    def left():
+    def leave_stream():
         machine = machine_of()
         machine.feed(*read({"candidates": [{"content": {"role": "model", "parts": [{"text": "hi"}]}}]}))
         return machine
 
-    assert survivors(left) == []
+    assert survivors(leave_stream) == []
