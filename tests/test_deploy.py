@@ -103,7 +103,7 @@ def test_every_setting_that_is_named_exists():
 
 
 def with_files(environment, folder):
-    """The same, with a file for each that the pod mounts from the Secret."""
+    """Return the environment with a file for each key that the pod mounts from the Secret."""
     (mount,) = [one for one in pod()["containers"][0]["volumeMounts"] if one["name"] == "keys"]
     (volume,) = [one for one in pod()["volumes"] if one["name"] == "keys"]
     paths = {f"{mount['mountPath']}/{item['path']}": folder / item["path"] for item in volume["secret"]["items"]}

@@ -211,7 +211,7 @@ def test_no_file_of_tests_imports_a_test_file():
 
 
 def test_every_folder_of_tests_is_a_package():
-    """Otherwise two test files of one name hide each other. A client's folder with a lock file runs by itself."""
+    """Two test files of one name would hide each other. A client's folder with a lock file runs by itself."""
     folders = {path.parent for path in TESTS.rglob("test_*.py") if not (path.parent / "requirements.in").exists()}
     bare = [str(folder) for folder in folders if not (folder / "__init__.py").is_file()]
     assert not bare, f"add an empty __init__.py to {bare}"

@@ -1,6 +1,7 @@
 """The names and first lines that CONTRIBUTING.md asks for: verbs for functions, nouns for classes, no riddles."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,10 @@ def test_a_docstring_says_itself_what_a_thing_is():
         assert references == [], name_of(path)
 
 
-RIDDLES = ("What", "How", "Where", "Who", "Whose", "When", "That", "Those", "Everything", "Something", "Nothing")
+RIDDLES = (
+    *("What", "How", "Where", "Who", "Whose", "When", "Which", "That", "Those", "Everything", "Something", "Nothing"),
+    *("Also", "They", "As", "Nor", "Otherwise", "But"),
+)
 """Words that begin a sentence about something unnamed. A first line names the thing, or says what a function does."""
 
 
@@ -128,6 +132,32 @@ def test_first_lines_name_the_thing():
 def _is_rule(lines: list[str]) -> bool:
     """Return whether a function is the rule of a field, by what it returns."""
     return any("-> Outcome" in line or "-> Piece" in line for line in lines)
+
+
+PAGES = (
+    *sorted(REPOSITORY.glob("*.md")),
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+    REPOSITORY / "conformance" / "README.md",
+)
+
+UNCLEAR = re.compile(
+    r"\b(?:is|are|was|were) (?:told|heard)\b|\b(?:what|who|whom) there is\b|\bof which nothing\b|\bwent on\b"
+    r"|\b(?:stamps|outlet|hangup|fan-out|hurried)\b",
+    re.IGNORECASE,
+)
+"""Turns of phrase that readers had to read twice, and words that the glossary has replaced."""
+
+
+def test_pages_say_it_plainly():
+    """Code and file names in back quotes are left out."""
+    found = {
+        name_of(path): [
+            match[0]
+            for match in UNCLEAR.finditer(re.sub(r"```.*?```|`[^`\n]*`", "", path.read_text(), flags=re.DOTALL))
+        ]
+        for path in PAGES
+    }
+    assert not {page: phrases for page, phrases in found.items() if phrases}
 
 
 def test_codes_say_what_was_lost_without_riddles():

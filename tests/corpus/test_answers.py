@@ -146,7 +146,7 @@ def first_difference(ours: object, theirs: object, path: str = "") -> str:
 
 
 def test_bytes_cut_anywhere_are_the_same_events(count):
-    """As the network delivers them: inside a character, between CR and LF, one byte at a time."""
+    """The network cuts a stream anywhere: inside a character, between CR and LF, after each byte."""
     chance = random.Random(20261124)
     for recording in answers(streamed=True):
         if recording.sse is None or "\n{" in recording.sse.replace("\r", ""):

@@ -122,7 +122,7 @@ async def test_a_client_that_never_reads_makes_nothing_pile_up(process, leaves):
 
 
 async def test_twelve_bodies_of_twenty_megabytes_at_once_are_not_all_held(process):
-    """Some are served, the others are sent away; no more is held than some times what the operator allows."""
+    """Bodies beyond the byte budget are refused; memory never exceeds a small multiple of what the operator allows."""
     body = json.dumps(chat("A" * 20_000_000)).encode()
 
     async def slow(exchange):
@@ -142,7 +142,7 @@ async def test_twelve_bodies_of_twenty_megabytes_at_once_are_not_all_held(proces
 
 
 async def test_names_of_tools_are_not_kept(process):
-    """They were, in a cache that counted names and not characters: 24 requests took 700 MB."""
+    """A cache that counted names, and not their characters, once held 700 MB after 24 requests."""
     async with asking(process, GOOD) as (client, _, held):
         for number in range(24):
             name = f"{number}" + "x" * 8_000_000
@@ -188,7 +188,7 @@ async def test_idle_websockets_hold_nothing_of_their_last_message(process):
 @pytest.mark.parametrize("kind", tenth([kind for kind in KINDS if kind.path == CHAT]), ids=lambda kind: kind.name)
 @pytest.mark.parametrize("path", [PATH, "/translate"])
 async def test_the_largest_body_of_any_kind_is_held_only_some_times(process, kind, path):
-    """Also where it is refused: 30 MB of small values would be gigabytes of objects.
+    """A refused body counts, too: 30 MB of small values would be gigabytes of objects.
 
     At most 6 times when served: the body, its texts, Gemini's body and the buffers on both sides. A dry run shows
     Gemini's body in its answer, too: 12.6 times if it is the first large request of its process, 8.2 behind others,

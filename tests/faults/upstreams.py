@@ -102,7 +102,7 @@ def by_kind(whole, streamed):
 
 
 def both(value, text):
-    """The same whole answer for both kinds, and the text that must arrive."""
+    """Return scripts that give the same whole answer to whole and streamed requests, and the expected text of each."""
     return by_kind(answer_bytes(value), whole_stream(frame(value))), Whole(text), Whole(text)
 
 

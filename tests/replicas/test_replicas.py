@@ -50,7 +50,7 @@ async def whole(client, messages):
 
 
 async def ask_stream(client, messages):
-    """The same from a stream; raises where it was cut."""
+    """The assistant's message from a stream; raises if the stream is cut."""
     content, calls, finish = "", {}, None
     stream = await client.chat.completions.create(model=MODEL, messages=messages, tools=TOOLS, stream=True)
     async with stream:

@@ -1,4 +1,4 @@
-"""Which store a setting names."""
+"""The store that a setting names."""
 
 import sqlite3
 from pathlib import Path
@@ -103,7 +103,7 @@ async def test_a_file_that_cannot_be_used_means_memory_and_a_warning(path, spoil
 
 @pytest.mark.parametrize("where", ["sqlite", "sqlite:~/state.sqlite3"])
 async def test_a_user_without_a_home_has_a_store_in_memory_and_one_sentence_says_so(monkeypatch, where):
-    """As in a container with `--user 12345`: no HOME, and no entry in the list of users."""
+    """A container with `--user 12345` has no HOME, and no entry in the list of users."""
 
     def unknown_name(_self):
         raise RuntimeError("Could not determine home directory.")

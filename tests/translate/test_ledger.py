@@ -85,7 +85,7 @@ def test_the_dry_run_gives_the_served_calls_verdict_body_and_notes(monkeypatch):
 
 
 def test_every_path_of_a_note_without_a_loss_is_the_clients():
-    """But for the model: a moderation need not name one."""
+    """The model is left out: a moderation need not name one."""
     strangers = {
         f"{id_} {note['path']}"
         for id_, given, endpoint, request in CASES

@@ -145,6 +145,6 @@ def test_many_commas_alone_do_not_make_it_slow():
 
 
 def test_an_array_that_is_nested_too_deeply_is_given_as_it_is():
-    """Its reader tells that it cannot be read."""
+    """Whoever reads the value reports that it is too deep."""
     deep = b"[" * 100_000
     assert decode(b"[" + deep + b"\n,\n" + deep) == [deep + b"\n,\n" + deep]

@@ -140,7 +140,7 @@ def test_unknown_fields_come_back_as_they_were_sent(extra):
 
 
 def test_a_decoder_that_runs_out_of_stack_on_a_flat_text_says_that_it_is_too_deep(monkeypatch):
-    """As under a caller that is itself deep in calls."""
+    """The stack may be nearly full already, if the caller is itself deep in calls."""
 
     class Full:
         def decode(self, body):

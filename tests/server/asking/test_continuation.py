@@ -37,7 +37,7 @@ async def whole(client, fault="", text=TALE, **fields):
 
 
 async def ask_stream(client, fault="", text=TALE, **fields):
-    """The same as a stream, joined."""
+    """Ask for a stream; return its chunks joined."""
     fields = {"model": f"{MODEL}{fault}", "stream": True, "stream_options": {"include_usage": True}, **fields}
     got = await client.post(PATH, json=chat(text, **fields))
     *chunks, done = events(got.text)

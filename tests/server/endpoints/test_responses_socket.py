@@ -242,7 +242,7 @@ async def test_what_connections_remember_is_counted_and_forgotten_where_there_is
 
 
 async def test_a_client_that_takes_nothing_holds_neither_its_place_nor_gemini():
-    """Its pings are not answered either, but a connection that is closed in good order waits for what was not taken."""
+    """Such a client answers no pings; closing in good order would wait for the data that it does not take."""
 
     async def without_end(call):
         await call.start()

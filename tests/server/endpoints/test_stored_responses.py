@@ -255,7 +255,7 @@ async def test_a_reference_to_one_of_several_items_is_an_error():
 
 
 async def test_items_are_copied_into_a_conversation_by_reference():
-    """As other servers do (https://github.com/sgl-project/sglang/pull/11369)."""
+    """Other servers do the same (https://github.com/sgl-project/sglang/pull/11369)."""
     async with run_upstream(counts) as upstream, adapter(upstream) as client:
         one = await make(client, "first")
         made = (await client.post(CONVERSATIONS, json={})).json()
@@ -287,7 +287,7 @@ async def test_an_item_never_takes_the_place_of_another_in_a_conversation():
 
 
 async def test_items_of_one_id_that_come_at_the_same_time_are_all_kept():
-    """Both responses begin when the conversation has no such item yet."""
+    """Two responses begin while the conversation has no such item yet."""
     both = asyncio.Event()
     asked: list[str] = []
 

@@ -353,7 +353,7 @@ async def test_what_proxies_deny_by_its_path_is_served_under_no_other(path):
 
 
 async def lists_models(call):
-    """As Google lists them, embeddings first."""
+    """The order is Google's: embeddings first."""
     methods = {"gemini-embedding-001": ["embedContent"], "text-other-001": ["countTokens"]}
     names = ("gemini-embedding-001", "text-other-001", "gemini-3.5-flash", "gemini-3.8-pro")
     models = [

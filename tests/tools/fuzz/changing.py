@@ -62,5 +62,5 @@ def answer_body(events: list[bytes], *, stream: bool) -> bytes:
 
 
 def encode_line(document: Any) -> bytes:
-    """As JSON in one line."""
+    """Return a value as JSON in one line."""
     return json.dumps(document).encode()

@@ -97,7 +97,7 @@ STEPS = 8
 
 
 def check(name: str, asked: Apps, some: settings) -> None:
-    """As many attempts of one kind as the settings say: of `DOCUMENTS`, `LABELS` or `CHAINS`."""
+    """Make as many attempts of one kind as the settings say: of `DOCUMENTS`, `LABELS` or `CHAINS`."""
 
     def count() -> None:
         asked.counts[name] += 1

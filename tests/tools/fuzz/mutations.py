@@ -143,7 +143,7 @@ def body_of(document: Any, random: Random) -> bytes:
 
 
 def encode_oddly(document: Any, random: Random) -> bytes:
-    """As JSON that Python itself would not write: with numbers and characters that there are not."""
+    """Return JSON that Python itself would not write: with numbers and characters that do not exist."""
     text = json.dumps(document, ensure_ascii=random.random() < 0.3).encode("utf-8", "surrogatepass")
     deep = (b"[" * 900 + b"]" * 900) if random.random() < 0.5 else (b'{"a":' * 900 + b"0" + b"}" * 900)
     text = text.replace(b'"@deep@"', deep)

@@ -50,7 +50,7 @@ def seen_in_requests() -> dict[str, list[Any]]:
 
 @cache
 def seen_in_answers() -> dict[str, list[Any]]:
-    """The same of what Gemini says."""
+    """The values that Gemini's answers have under a name, wherever it stands."""
     return _values([event for _, said in answers() for event in said])
 
 

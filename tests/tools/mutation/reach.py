@@ -1,4 +1,4 @@
-"""Which runs reach which lines: a run is a case with a client, or a unit test."""
+"""Finds the runs that reach each line: a run is a case with a client, or a unit test."""
 
 import ast
 from collections import Counter, defaultdict

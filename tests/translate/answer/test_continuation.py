@@ -1,4 +1,4 @@
-"""Which upstreams an answer may go on at."""
+"""The upstreams at which an answer may be continued."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which fields belong to which kind: OpenAI's SDK is the judge of its own kinds; those of other clients are listed."""
+"""The fields of each kind: OpenAI's SDK is the judge of its own kinds; those of other clients are listed."""
 
 from typing import Any, get_args, get_type_hints
 

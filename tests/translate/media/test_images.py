@@ -56,7 +56,7 @@ def test_a_size_that_gemini_draws_is_asked_for_as_it_is():
 
 
 def test_the_size_changes_between_that_of_one_square_and_that_of_the_next():
-    """Its side is what counts, of a square with as many pixels."""
+    """The side of a square with as many pixels decides."""
     for side, name in {767: "512", 768: "1K", 1535: "1K", 1536: "2K", 3071: "2K", 3072: "4K", 9999: "4K"}.items():
         assert config_for(f"{side}x{side}") == ("1:1", name, ["image-size-nearest"])
 
