@@ -26,7 +26,7 @@ from tests.translate.remembering import MODELS, RECORDS, ROWS, apply_edit, find_
 IDS = st.sampled_from(["a", "b", "c", "d", "legacy", "", None])
 COMMON = ["", None, "text", '{"a":1}', " [1] ", '{"$ref":"x"}', "é"]
 TEXTS = st.sampled_from([*COMMON * 8, "half \ud800"])
-"""What spoils remembering is rare, or there would be nothing to compare."""
+"""Texts; half a character, which prevents remembering, is rare, or there would be nothing to compare."""
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 LINK = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 WORDS = {"type": "text", "text": "part"}
@@ -46,7 +46,7 @@ CALLS = st.builds(
 )
 PARTS_CARRIED = {"google": {"parts": [{"text": "text"}, {"executableCode": {"code": "1"}}]}}
 OF_ANSWERS = {"google": {"response_id": "r1"}, "others": 1}
-"""What answers have, and no request is read for."""
+"""Fields that answers have, and for which no request is read."""
 ANSWERS = st.fixed_dictionaries(
     {"role": st.just("assistant"), "content": TEXTS},
     optional={
