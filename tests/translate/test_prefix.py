@@ -296,6 +296,19 @@ def test_turns_of_an_agent(name, records, options, model):
     assert remembering.used == uses
 
 
+@pytest.mark.parametrize("name", TURNS)
+def test_the_values_of_what_is_remembered_are_an_upper_bound_near_their_number(name):
+    """The limit on values counts them again with each request; what stands around the messages is no part of them."""
+    first, later, _ = TURNS[name]
+    around = {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"required": ["a"] * 20}}}]}
+    remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
+    with patch.object(prefixes, "LEAST", 0):
+        for number, messages in enumerate((first, *later)):
+            remembering.outcome(json.dumps({"model": "m", "messages": messages, **around}).encode())
+            for kept in remembering.prefixes:
+                assert 0 <= kept.beginning.values - values_at_most(kept.beginning.text) <= number
+
+
 def test_short_histories_are_not_remembered():
     remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
     remembering.outcome(json.dumps({"model": "m", "messages": LOOP}).encode())
