@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from adapter.emulator import EmulatorSettings
+from adapter.server.endpoints import native
 from adapter.upstream.client import Upstream
 from tests.support.scripted import LogLines, adapter, answer, chat, frame, run_emulator, run_upstream
 
@@ -120,6 +121,17 @@ async def test_an_error_in_the_middle_of_a_stream_is_its_last_item(path):
     else:
         last = json.loads(got.text)[-1]
     assert last["error"]["status"] == "UNAVAILABLE"
+
+
+async def test_of_a_long_stream_the_page_keeps_so_many_events(monkeypatch):
+    async def script(call):
+        await call.stream(*[answer("a", finish=None)] * 5, answer("b"))
+
+    monkeypatch.setattr(native, "MAX_TAPPED", 3)
+    async with run_upstream(script) as upstream, adapter(upstream, inspector=True) as client:
+        got = await client.post(STREAM + "?alt=sse", json=HI)
+        rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
+    assert (got.text.count("data: "), rows[0]["events"]) == (6, 3)
 
 
 @pytest.mark.parametrize("path", [STREAM + "?alt=sse", STREAM])

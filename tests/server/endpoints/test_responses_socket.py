@@ -8,6 +8,7 @@ import pytest
 from httpx2 import RemoteProtocolError
 from websockets.exceptions import InvalidStatus
 
+from adapter.server.endpoints import responses_socket
 from adapter.server.limits.access import Access
 from adapter.settings import Settings
 from tests.support.guards import PATIENCE
@@ -212,7 +213,20 @@ async def test_exchanges_are_recorded_for_the_page():
             await connection.send(create())
             await receive_events(connection)
         rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
+        detail = (await client.get(f"/inspector/exchanges/{rows[0]['key']}")).json()
     assert [(row["path"], row["status"]) for row in rows] == [("/v1/responses", 200)]
+    assert len(detail["answer"]) == len(detail["answer_times"]) == rows[0]["events"]
+    assert [event["text"] for event in detail["calls"][0]["events"]] == [json.dumps(answer("answer 1"))]
+
+
+async def test_of_a_long_response_the_page_keeps_so_many_events(monkeypatch):
+    monkeypatch.setattr(responses_socket, "MAX_TAPPED", 3)
+    async with run_upstream(counts) as upstream, adapter(upstream, inspector=True) as client:
+        async with socket(client) as connection:
+            await connection.send(create())
+            sent = await receive_events(connection)
+        rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
+    assert len(sent) > rows[0]["events"] == 3
 
 
 async def test_so_many_connections_are_open_at_once_and_one_that_closes_makes_place():
