@@ -39,7 +39,7 @@ from adapter.server.pipeline.endpoint import (
     router_of,
 )
 from adapter.server.pipeline.fallback import Place
-from adapter.server.pipeline.http_door import serve
+from adapter.server.pipeline.http_entry import serve
 from adapter.server.pipeline.service import Predict, Service
 from adapter.server.routes import ENDPOINTS
 from adapter.server.state.ids import new_id

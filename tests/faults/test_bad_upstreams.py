@@ -366,13 +366,13 @@ ROWS = [*CONNECTIONS, *STREAMS, *ANSWERS, *STATUSES]
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_a_fault_is_told_and_leaves_nothing_behind(row, stream, caplog):
     caplog.set_level(logging.WARNING)
-    one_place = {"max_concurrent": 1, "max_queued": 0}
+    one_upstream = {"max_concurrent": 1, "max_queued": 0}
     given = {
         "upstream_keys": (SECRETS[0],),
         "retries": 1,
         "circuit_pause": 0.0,
         "metrics": True,
-        **one_place,
+        **one_upstream,
         **row.settings,
     }
     log = LogLines()

@@ -24,7 +24,7 @@ from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline.background import Jobs
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
-from adapter.server.pipeline.http_door import serve
+from adapter.server.pipeline.http_entry import serve
 from adapter.server.pipeline.service import Service
 from adapter.store.documents.base import DocumentLimits, MemoryDocuments
 from adapter.store.shared.base import StoreLimits

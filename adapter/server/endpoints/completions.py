@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from adapter.server.asking.side_by_side import gather
+from adapter.server.asking.parallel import gather
 from adapter.server.http.asgi import until
 from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.pipeline.call import Call

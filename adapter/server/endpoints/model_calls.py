@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from adapter.server.asking.side_by_side import gather
+from adapter.server.asking.parallel import gather
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.model_lists import path_of_model

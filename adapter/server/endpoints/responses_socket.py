@@ -227,7 +227,7 @@ class ResponsesSocket:
                 service.admission.release()
         except ClientGone:
             raise
-        except Exception as error:  # noqa: BLE001 - the border, as in `http_door`
+        except Exception as error:  # noqa: BLE001 - the border, as in `http_entry`
             await self._send(_error(call.record_failure(error)), stream_id)
 
     async def _answer(self, call: Call, turn: Turn, request: Create) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from adapter.server.asking.one_place import Asking
+from adapter.server.asking.one_upstream import Asking
 from adapter.server.limits.access import Client
 from adapter.server.pipeline.event_stream import Answer
 from adapter.server.pipeline.fallback import Plans, now

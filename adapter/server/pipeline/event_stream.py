@@ -28,7 +28,7 @@ same at any moment, also between the first event and its write:
                            observers see cancelled calls
     `relaying`             writes the last frames or the error; nothing if the client is gone
     `Call.event_stream`    stops the heartbeats, then ends the response
-    `http_door`            gives back the slot and the bytes of the body, and logs the request
+    `http_entry`            gives back the slot and the bytes of the body, and logs the request
 """
 
 import asyncio

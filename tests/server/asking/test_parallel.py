@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from adapter.server.asking.side_by_side import gather
+from adapter.server.asking.parallel import gather
 
 
 async def test_results_have_the_order_of_the_calls():

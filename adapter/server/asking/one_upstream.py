@@ -7,8 +7,8 @@ import msgspec
 
 from adapter.server.asking import continuation
 from adapter.server.asking.continuation import ContinuedStream
+from adapter.server.asking.parallel import gather
 from adapter.server.asking.parallel_choices import MergedStreams, join_replies
-from adapter.server.asking.side_by_side import gather
 from adapter.server.media.image_conversion import convert_answer
 from adapter.translate.answer.continuation import Continuation, needs_continuation
 from adapter.translate.image_options import ImageForm
