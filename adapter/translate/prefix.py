@@ -27,13 +27,13 @@ from adapter.translate.responses.chat_view import View
 from adapter.translate.responses.earlier_items import NO_ITEMS, EarlierItems, StaleItems
 from adapter.translate.responses.fields import to_chat
 from adapter.translate.signatures.earlier_answers import EarlierAnswers
-from adapter.wire.base import WHOLE, decoder
-from adapter.wire.beginnings import Beginning, end_of_items, read_rest, start_of_list, text_of_items
+from adapter.wire.base import BYTE_ORDER_MARK, WHOLE, decoder
+from adapter.wire.beginnings import Beginning, end_of_items, read_rest, start_of_list, text_before, text_of_items
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import LimitExceeded, Limits
-from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
 from adapter.wire.openai.responses_request import ResponsesRequest
-from adapter.wire.reader import FEW, read, read_outlined
+from adapter.wire.reader import FEW, outline, read, read_outlined
 from adapter.wire.surrogates import REPLACED
 
 R = TypeVar("R", bound=ResponsesRequest)
@@ -149,14 +149,14 @@ class Reading(NamedTuple):
 
 def read_whole(body: bytes, limits: Limits, values: int) -> Reading:
     """Read a body of at most so many values. Raises as `wire.reader.read` does."""
-    if _ANSWER not in body:
-        return Reading(*read(body, ChatCompletionRequest, limits, has_few=values <= FEW), body)
+    if values <= FEW or _ANSWER not in body:
+        return Reading(*read(body, ChatCompletionRequest, limits, has_few=values <= FEW), body, values=values)
     request, unknown, lists = read_outlined(body, ChatCompletionRequest, limits, values)
     return Reading(request, unknown, body, pieces=lists[FIELD], values=values)
 
 
 _ANSWER = b'"assistant"'
-"""Only bodies with this text can be remembered: a history is cut before an answer."""
+"""A history is cut before an answer, so only bodies with this text can be remembered."""
 
 
 def read_whole_items(body: bytes, type_: type[R], limits: Limits, values: int) -> tuple[R, ItemText]:
@@ -212,7 +212,8 @@ def next_prefix(
     items = None if reading.view is None else reading.view.earlier()
     if reading.view is not None and (items is None or items.messages != turns.count):
         return None
-    beginning = _beginning(reading, turns.count if items is None else items.count)
+    count, limits = turns.count if items is None else items.count, plan.context.options.limits
+    beginning = _beginning(reading, count, limits)
     if beginning is None or len(beginning.text) < LEAST:
         return None
     context, answers = plan.context, answers_before()
@@ -228,20 +229,20 @@ def is_repaired(unknown: Mapping[str, msgspec.Raw]) -> bool:
     return any(value is WHOLE or value is REPLACED for value in unknown.values())
 
 
-def _beginning(reading: Reading, count: int) -> Beginning | None:
+def _beginning(reading: Reading, count: int, limits: Limits) -> Beginning | None:
     """Return the first messages, or items, as bytes of the body; None if they cannot be found in it."""
     body, prefix, pieces = reading.body, reading.prefix, reading.pieces
     field = FIELD if reading.view is None else ITEMS
     new = count - (0 if prefix is None else prefix.beginning.count)
-    if len(pieces) < new:
-        return None
     if prefix is None:
         start = reading.start if reading.view is not None else start_of_list(body, FIELD)
-        found = text_of_items(body, start, pieces[:new]) if reading.view is not None or start > 0 else None
+        found = _first_text(reading, start, new, limits)
         if found is None:
             return None
         text, end = found, start + len(found)
         values = reading.values - values_at_most(body[:start]) - values_at_most(body[end:]) + 2
+    elif len(pieces) < new:
+        return None
     else:
         first = prefix.beginning
         begun = reading.start + len(first.text)
@@ -249,6 +250,30 @@ def _beginning(reading: Reading, count: int) -> Beginning | None:
         text, values = body[reading.start : end], first.values + values_at_most(body[begun:end])
     unknown = {path: raw for path, raw in reading.unknown.items() if _is_before(path, field, count)}
     return Beginning(text, count, values, unknown)
+
+
+def _first_text(reading: Reading, start: int, count: int, limits: Limits) -> bytes | None:
+    """Return the text of the first `count` messages, or items, which stand at an offset of the body."""
+    body, pieces = reading.body, reading.pieces
+    if reading.view is None and not start:
+        return None
+    if reading.view is None and not pieces:
+        messages = reading.request.messages
+        end = _start_of_answers(body, messages[count:])
+        text = text_before(body, start, end, (count, len(messages)), ChatCompletionRequest, FIELD, limits)
+        if text is not None:
+            return text
+        pieces = outline(msgspec.Raw(body.removeprefix(BYTE_ORDER_MARK)), ChatCompletionRequest, limits).lists[FIELD]
+    return text_of_items(body, start, pieces[:count]) if len(pieces) >= count else None
+
+
+def _start_of_answers(body: bytes, last: Sequence[Message]) -> int:
+    """Guess the offset at which the last messages of a body begin, the first of which is an assistant's."""
+    end = len(body)
+    for message in last:
+        if message.role == "assistant":
+            end = body.rfind(_ANSWER, 0, end)
+    return body.rfind(b"{", 0, end)
 
 
 def own_text(text: ItemText) -> bytes | None:

@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import msgspec
 
-from adapter.wire.base import BYTE_ORDER_MARK, WHOLE, check_utf8, decode, list_of
+from adapter.wire.base import BYTE_ORDER_MARK, WHOLE, check_utf8, decode, decoder, list_of
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import DEFAULTS, LISTS, LimitExceeded, Limits
 from adapter.wire.reader import assemble, check_items, outline, read_items
@@ -172,6 +172,37 @@ def list_of_items(type_: type[msgspec.Struct], field: str) -> type[Any]:
     item = list_of(found.type)
     assert item is not None, "the field is a list of Structs"
     return item
+
+
+def text_before(
+    body: bytes,
+    start: int,
+    end: int,
+    counts: tuple[int, int],
+    type_: type[msgspec.Struct],
+    field: str,
+    limits: Limits = DEFAULTS,
+) -> bytes | None:
+    """Return the text between two offsets of a body that was read, if these are the first items of its list `field`.
+
+    `counts` are the number of these items and that of all. Both offsets are guesses, and proven here: before the text
+    the list begins, in it are so many items, and behind it are the others.
+    """
+    count, total = counts
+    comma = body.rfind(b",", start, end)
+    if comma < 0 or body[comma + 1 : end].strip(_SPACE):
+        return None
+    before, text, behind = body[:start].removeprefix(BYTE_ORDER_MARK), body[start:comma], body[comma:]
+    if before.rfind(_MARK) >= 0 or behind.rfind(_MARK) >= 0:
+        return None
+    try:
+        pieces = outline(msgspec.Raw(before + _MARK + behind), type_, limits).lists.get(field)
+        first = decoder(list[msgspec.Raw]).decode(b"[%b]" % text)
+    except (msgspec.MsgspecError, RecursionError, LimitExceeded):
+        return None
+    if not pieces or bytes(pieces[0]) != _MARK or (len(first), len(pieces) - 1) != (count, total - count):
+        return None
+    return text
 
 
 def text_of_items(body: bytes, start: int, pieces: Sequence[msgspec.Raw]) -> bytes | None:

@@ -20,13 +20,13 @@ from adapter.wire.beginnings import start_of_list
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.reader import read
+from adapter.wire.reader import FEW, read
 from tests.translate.remembering import MODELS, RECORDS, ROWS, apply_edit, find_longest, in_any_order, look_up
 
 IDS = st.sampled_from(["a", "b", "c", "d", "legacy", "", None])
 COMMON = ["", None, "text", '{"a":1}', " [1] ", '{"$ref":"x"}', "é"]
 TEXTS = st.sampled_from([*COMMON * 8, "half \ud800"])
-"""Texts; half a character, which prevents remembering, is rare, or there would be nothing to compare."""
+"""What spoils remembering is rare, or there would be nothing to compare."""
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 LINK = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 WORDS = {"type": "text", "text": "part"}
@@ -46,7 +46,7 @@ CALLS = st.builds(
 )
 PARTS_CARRIED = {"google": {"parts": [{"text": "text"}, {"executableCode": {"code": "1"}}]}}
 OF_ANSWERS = {"google": {"response_id": "r1"}, "others": 1}
-"""Fields that answers have, and for which no request is read."""
+"""What answers have, and no request is read for."""
 ANSWERS = st.fixed_dictionaries(
     {"role": st.just("assistant"), "content": TEXTS},
     optional={
@@ -296,19 +296,6 @@ def test_turns_of_an_agent(name, records, options, model):
     assert remembering.used == uses
 
 
-@pytest.mark.parametrize("name", TURNS)
-def test_the_values_of_what_is_remembered_are_an_upper_bound_near_their_number(name):
-    """The limit on values counts them again with each request; what stands around the messages is no part of them."""
-    first, later, _ = TURNS[name]
-    around = {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"required": ["a"] * 20}}}]}
-    remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
-    with patch.object(prefixes, "LEAST", 0):
-        for number, messages in enumerate((first, *later)):
-            remembering.outcome(json.dumps({"model": "m", "messages": messages, **around}).encode())
-            for kept in remembering.prefixes:
-                assert 0 <= kept.beginning.values - values_at_most(kept.beginning.text) <= number
-
-
 def test_short_histories_are_not_remembered():
     remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
     remembering.outcome(json.dumps({"model": "m", "messages": LOOP}).encode())
@@ -317,6 +304,31 @@ def test_short_histories_are_not_remembered():
     remembering.outcome(json.dumps({"model": "m", "messages": long}).encode())
     (kept,) = remembering.prefixes
     assert prefixes.LEAST < kept.size_bytes < 3 * prefixes.LEAST
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"model":"m","messages":%s}',
+        '\ufeff{"model":"m","messages":%s,"user":"assistant"}',
+        '{"model":"m","messages":%s,"metadata":{"role":"assistant"}}',
+    ],
+)
+@pytest.mark.parametrize("few", [FEW, 0])
+def test_the_first_messages_of_short_and_of_long_bodies_are_remembered(few, written):
+    remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
+    with patch.object(prefixes, "LEAST", 0), patch.object(prefixes, "FEW", few):
+        for messages in (LOOP, [*LOOP, *call_message("v")]):
+            remembering.outcome(written.replace("%s", json.dumps(messages)).encode())
+    assert [json.loads(b"[%b]" % one.beginning.text) for one in remembering.prefixes] == [LOOP[:-2], LOOP]
+    assert remembering.used == 1
+
+
+def test_messages_whose_place_in_the_body_is_not_known_are_not_remembered():
+    remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
+    with patch.object(prefixes, "LEAST", 0):
+        remembering.outcome(b'{"model":"m","mess\\u0061ges":%b}' % json.dumps(LOOP).encode())
+    assert not remembering.prefixes
 
 
 def test_what_was_translated_for_one_model_is_used_for_no_other():

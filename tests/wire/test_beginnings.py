@@ -12,6 +12,7 @@ from adapter.wire.beginnings import (
     partly_decode,
     read_rest,
     start_of_list,
+    text_before,
     text_of_items,
 )
 from adapter.wire.json_counts import values_at_most
@@ -150,6 +151,26 @@ def test_bodies_without_such_a_list():
 def test_the_text_of_items_is_found_where_they_stand(written, expected):
     pieces = [msgspec.Raw(b'{"a":1}'), msgspec.Raw(b'{"b":2}')]
     assert text_of_items(written, 1, pieces) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "start", "end", "expected"),
+    [
+        (text(MESSAGES), b"[", b'{"role": "user", "content": "\\u00e9"}, ', "the first two"),
+        (text(MESSAGES), b"[", b'{"role": "user", "content": "b"', None),  # one message more
+        (text(MESSAGES), b"[", b'"user", "content": "\\u00e9"', None),  # inside of a message
+        (text(MESSAGES), b"[", b"{", None),  # nothing is before it
+        (text(MESSAGES, user='"(the beginning of the list was read before)"'), b"[", b'{"role": "user", ', None),
+        (text(MESSAGES, user="(the beginning of the list was read before)"), b"[", b'{"role": "user", ', None),
+        (b'{"model":"m","messages":[{},{},{"role":"a"}],"messages":[{"role":"b"}]}', b"[", b'{"role":"a"', None),
+        (b'{"model":"m","messages":[7,7,{"role":"a"}],"store":7}', b"el", b'{"role":"a"', None),  # before the list
+    ],
+)
+def test_the_text_before_an_offset_is_proven_to_be_the_first_items(body, start, end, expected):
+    found = text_before(
+        body, body.index(start) + len(start), body.rfind(end), (2, 4), ChatCompletionRequest, "messages"
+    )
+    assert found == (None if expected is None else b", ".join(json.dumps(one).encode() for one in MESSAGES[:2]))
 
 
 def test_items_that_stand_in_their_list_at_different_distances_are_left_alone():
