@@ -4,7 +4,7 @@ from collections.abc import Callable
 from statistics import median
 
 Samples = dict[tuple[str, str], list[dict[str, float]]]
-"""The figures of each round, by workload and gateway."""
+"""By workload and gateway: what each round measured."""
 
 RATIOS = {
     "small chat, 16": {

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 REST = "..."
-"""The mark of what a case leaves open: as last item of a list, or as member of an object, it allows more."""
+"""As the last item of a list, or as a member of an object: there may be more."""
 
 _ABSENT = object()
 

@@ -35,15 +35,15 @@ PURE = {
 """Third-party modules that the pure layers may import."""
 
 PURE_STANDARD = {
-    "base64", "collections", "copy", "datetime", "enum", "fnmatch", "functools", "hashlib", "io", "itertools", "json",
-    "math", "operator", "re", "string", "struct", "threading", "types", "typing", "wave",
+    "base64", "bisect", "collections", "copy", "datetime", "enum", "fnmatch", "functools", "hashlib", "io", "itertools",
+    "json", "math", "operator", "re", "string", "struct", "threading", "types", "typing", "wave",
 }  # fmt: skip
 """Modules of the standard library without a clock, randomness, environment or network; of datetime, see below."""
 
 POSIX = {"fcntl", "grp", "pwd", "resource", "termios", "tty"}
 
 CLOCKS = {"now", "utcnow", "today"}
-"""The names of datetime that read a clock."""
+"""What datetime has of a clock."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -169,7 +169,7 @@ def test_plain_steps_have_the_digests_that_all_messages_have_one_by_one(pieces, 
         if message.role == "assistant":
             answer = history.answer(index)
             prefix.add_answer(answer.form(), answer.calls, answer.call_digests())
-            keys += [] if answer.is_known else [prefix.key()]
+            keys += [prefix.key()] if answer.misses_records else []
         else:
             prefix.add(message)
     assert history.words() == list(dict.fromkeys(keys))

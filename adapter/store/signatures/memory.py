@@ -51,7 +51,9 @@ class Cache:
         found: list[Signature | None] = []
         for name in names:
             entry = find(name)
-            if entry is None or entry.written <= oldest:
+            if entry is None:
+                found.append(None)
+            elif entry.written <= oldest:
                 found.append(self.get(name))
             else:
                 touch(name)

@@ -7,13 +7,12 @@ added whole or not at all, and both ways give the same.
 """
 
 from collections.abc import Sequence
-from itertools import chain
 
 from adapter.translate.core.arguments import plain_objects
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request.assistant_message import arguments_of
 from adapter.translate.request.tool_results import output_of, plain_outputs
-from adapter.translate.signatures.known_answers import KnownAnswer
+from adapter.translate.signatures.step_columns import StepColumns
 from adapter.translate.tools.names import upstream_name
 from adapter.translate.turns.plain_turns import PlainTurns, escape
 from adapter.translate.turns.turn_builder import SENT_BACK, Turns
@@ -23,66 +22,65 @@ from adapter.wire.signatures import NOTHING
 class PlainSteps:
     """Adds plain steps to the turns of one request."""
 
-    __slots__ = ("_is_off", "_longest_name", "_most_values", "_origins", "_takes_ids", "_turns")
+    __slots__ = ("_most_values", "_runs", "_takes_ids", "_turns")
 
     def __init__(self, turns: Turns) -> None:
         context, options = turns.context, turns.context.options
         self._turns = turns
         self._takes_ids = context.capabilities.call_ids
-        self._longest_name = options.limits.name_length
         self._most_values = options.limits.json_values
-        self._origins = ("", options.upstream)
         # The OpenAPI dialect has a spelling of its own for arguments, and what is written cannot be restricted.
-        self._is_off = turns.is_traced or options.schema == "openapi" or options.fields is not None
+        is_off = turns.is_traced or options.schema == "openapi" or options.fields is not None
+        sent = () if is_off else turns.history.plain_steps(("", options.upstream), options.limits.name_length)
+        self._runs = {part.index: part for run in sent for part in run.split_at(context.cut)}
 
     def add(self, index: int) -> int:
         """Add the plain steps in a row that begin with the answer at this index; return the index after them, else 0.
 
         Raises `Rejected` for arguments that cannot be sent.
         """
-        contents = self._turns.contents
-        if self._is_off or not contents or contents[-1].role == "model":
+        run, contents = self._runs.get(index), self._turns.contents
+        if run is None:
             return 0
-        cut = self._turns.context.cut
-        end = cut if cut > index else 0
-        steps = self._turns.history.plain_steps(index, self._origins, self._longest_name, end)
-        if not steps:
+        if not contents or contents[-1].role == "model":
+            # What stands before the first step changes how it is sent.
+            if len(run) > 1:
+                rest = run.part(1, len(run))
+                self._runs[rest.index] = rest
             return 0
-        self._add(steps)
-        return index + sum([1 + len(known.found) for known in steps])
+        self._add(run)
+        return run.end
 
-    def _add(self, steps: list[KnownAnswer]) -> None:
+    def _add(self, run: StepColumns) -> None:
         """Add the turns of answers and of their results."""
         turns = self._turns
-        ids, names, arguments, results, paths, places = zip(
-            *chain.from_iterable([known.plain or () for known in steps]), strict=True
-        )
-        found = list(chain.from_iterable([known.found for known in steps]))
-        records = [one.record if one is not None else NOTHING for one in found]
-        signatures = [record.value for record in records]
-        noted = len(turns.notes)
-        known_names = {name: upstream_name(name).encode() for name in set(names)}
-        own_ids = [record.id or id_ for record, id_ in zip(records, ids, strict=True)]
+        noted, paths = len(turns.notes), run.paths()
+        names = {name: upstream_name(name).encode() for name in set(run.names)}
+        signatures, own_ids = [""] * len(paths), run.ids
+        if any(run.found):
+            records = [NOTHING if one is None else one.record for one in run.found]
+            signatures = [record.value for record in records]
+            own_ids = [record.id or id_ for record, id_ in zip(records, run.ids, strict=True)]
+            turns.placed += [
+                Note(path, _EXACT, reason=SENT_BACK, signature=one.source)
+                for path, one in zip(paths, run.found, strict=True)
+                if one is not None and one.record.value
+            ]
         added = PlainTurns(
             ids=escape(own_ids) if self._takes_ids else None,
-            names=list(map(known_names.__getitem__, names)),
-            arguments=self._objects(arguments, paths),
-            outputs=self._outputs(results, places),
+            names=list(map(names.__getitem__, run.names)),
+            arguments=self._objects(run.arguments, paths),
+            outputs=self._outputs(run),
             signatures=signatures,
             paths=paths,
-            texts=[text if type(text := known.message.content) is str else "" for known in steps],
-            sizes=[len(known.found) for known in steps],
+            texts=run.texts,
+            sizes=run.sizes,
         )
         if len(turns.notes) > noted:
             # Column by column they come; told they are step by step, wherever the history is cut.
             turns.notes[noted:] = sorted(turns.notes[noted:], key=_index)
         turns.contents.append(added)
         turns.unsigned = turns.unsigned or not all(signatures)
-        turns.placed += [
-            Note(path, _EXACT, reason=SENT_BACK, signature=one.source)
-            for path, one, value in zip(paths, found, signatures, strict=True)
-            if value and one is not None
-        ]
 
     def _objects(self, texts: Sequence[str], paths: Sequence[str]) -> list[bytes]:
         """Return calls' arguments as JSON objects. Raises `Rejected` for some that cannot be sent."""
@@ -94,12 +92,15 @@ class PlainSteps:
             for text, one, path in zip(written, plain_objects(written, self._most_values), paths, strict=True)
         ]
 
-    def _outputs(self, texts: Sequence[str], places: Sequence[int]) -> list[bytes]:
-        """Return results as the objects that Gemini wants; `places` are the indexes of their messages."""
+    def _outputs(self, run: StepColumns) -> list[bytes]:
+        """Return results as the objects that Gemini wants."""
         turns, messages = self._turns, self._turns.context.request.messages
+        outputs = plain_outputs(run.results, self._most_values)
         return [
-            output if output is not None else bytes(output_of(text, messages[place], place, turns))
-            for output, text, place in zip(plain_outputs(texts, self._most_values), texts, places, strict=True)
+            output
+            if output is not None
+            else bytes(output_of(run.results[call], messages[index := run.result_index(call)], index, turns))
+            for call, output in enumerate(outputs)
         ]
 
 

@@ -9,24 +9,25 @@ answer has none, the history is digested once, and the answer is asked for by al
 counts only for the call or the answer that it came with: its digest must be that of what the history has now.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain, islice
+from operator import attrgetter
 
 import msgspec
 
-from adapter.translate.signatures.earlier_answers import EarlierAnswer, EarlierAnswers
+from adapter.translate.signatures.earlier_answers import EarlierAnswers
 from adapter.translate.signatures.keys import item_key, legacy_call_key
-from adapter.translate.signatures.known_answers import Found, KnownAnswer, is_in_order, known_answers
+from adapter.translate.signatures.known_answers import Found, KnownAnswer, are_found_by_id, is_in_order
 from adapter.translate.signatures.prefix_digest import (
     PrefixDigest,
-    Step,
     call_digest,
     call_spelling,
     digest,
-    name_and_arguments,
     text_of,
 )
 from adapter.translate.signatures.sources import SignatureSource
+from adapter.translate.signatures.step_columns import StepColumns, read_answers
 from adapter.wire.base import ABSENT
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import NOTHING, Signature
@@ -72,11 +73,12 @@ class History:
         self.earlier = earlier
         self._cut = cut
         start = earlier.end if earlier is not None else 0
-        self._answers = known_answers(request.messages[start:], start)
+        self._parts = read_answers(request.messages[start:], start, cut)
         # The first request of a chat has no answer yet.
-        self.has_answers = bool(self._answers)
-        self._keys: dict[str, KnownAnswer] = {}
-        self._legacy: dict[str, tuple[KnownAnswer, int, Signature]] = {}
+        self.has_answers = bool(self._parts)
+        # By key: a part, and the number of the step in it.
+        self._keys: dict[str, tuple[Part, int]] = {}
+        self._legacy: dict[str, tuple[Part, int, Signature]] = {}
         self._prefix: PrefixDigest | None = None
         self._digest_at_cut: PrefixDigest | None = None
 
@@ -85,10 +87,13 @@ class History:
         earlier, self.earlier = self.earlier, None
         if earlier is None:
             return
-        later, self._answers = self._answers, known_answers(self._request.messages[: earlier.end], 0)
-        for answer, known in zip(self._answers.values(), earlier.answers, strict=True):
-            answer.found, answer.whole = list(known.found), known.whole
-        self._answers |= later
+        first = read_answers(self._request.messages[: earlier.end], 0, 0)
+        self._parts = first + self._parts
+        found = iter(earlier.found)
+        for part in first:
+            part.found = list(islice(found, len(part.found)))
+        for index, whole in earlier.wholes.items():
+            self._set_whole(index, whole)
 
     def answers_before_cut(self) -> EarlierAnswers:
         """Return the known records of the answers before the cut, after all look-ups."""
@@ -96,34 +101,33 @@ class History:
         self.prefix_digest()
         assert self._digest_at_cut is not None, "the history goes on behind the cut"
         earlier = self.earlier or EarlierAnswers(0, PrefixDigest())
-        added = [
-            EarlierAnswer(tuple(answer.found), answer.whole)
-            for index, answer in self._answers.items()
-            if index < self._cut
-        ]
-        return earlier.extend(self._cut, self._digest_at_cut, added)
+        return earlier.extend(self._cut, self._digest_at_cut, [part for part in self._parts if part.index < self._cut])
 
     def answer(self, index: int) -> KnownAnswer:
         """Return the answer at this index, with its records."""
-        return self._answers[index]
+        part = self._part_at(index)
+        return (
+            part if isinstance(part, KnownAnswer) else part.answer(part.step_at(index), self._request.messages[index])
+        )
 
-    def plain_steps(self, index: int, origins: Sequence[str], longest_name: int, end: int) -> list[KnownAnswer]:
-        """Return the plain answers in a row from this index up to `end`, as far as each can be sent unchanged.
+    def _part_at(self, index: int) -> "Part":
+        return self._parts[bisect_right(self._parts, index, key=_INDEX) - 1]
 
-        Such a call has no record, or a valid one that one of `origins` issued, and its name is not too long.
+    def _set_whole(self, index: int, record: Found) -> None:
+        """Take the record of a whole answer."""
+        part = self._part_at(index)
+        if isinstance(part, KnownAnswer):
+            part.whole = record
+        else:
+            part.wholes[part.step_at(index)] = record
+
+    def plain_steps(self, origins: Collection[str], longest_name: int) -> list[StepColumns]:
+        """Return the plain steps that can be sent unchanged, those in a row together.
+
+        Their calls have no record, or a valid one that one of `origins` issued, and their names are not too long.
         """
-        get, steps = self._answers.get, list[KnownAnswer]()
-        while index != end and (answer := get(index)) is not None and (plain := answer.plain) is not None:
-            if (
-                answer.whole is not None
-                or len(plain[0][1]) > longest_name
-                or (len(plain) > 1 and not _is_in_order_with(answer, longest_name))
-                or (any(answer.found) and not _are_sent_with(answer.found, origins))
-            ):
-                break
-            steps.append(answer)
-            index += 1 + len(plain)
-        return steps
+        runs = [part for part in self._parts if isinstance(part, StepColumns)]
+        return [part for run in runs for part in run.select(_are_sent_unchanged(run, origins, longest_name))]
 
     @property
     def misses_records(self) -> bool:
@@ -132,22 +136,22 @@ class History:
 
     @property
     def _misses_later_records(self) -> bool:
-        found = [answer.found if answer.calls else (answer.whole,) for answer in self._answers.values()]
-        return None in chain.from_iterable(found)
+        return any(part.misses_records for part in self._parts)
 
     @property
     def keeps_call_ids(self) -> bool:
         """Return whether this client sent back the ids of all calls so far: nothing else need find the next ones."""
-        found = [one for answer in self._answers.values() for one in answer.found]
-        if (earlier := self.earlier) is not None:
-            if not (earlier.keeps_call_ids and (earlier.has_calls or found)):
-                return False
-            return all(one is not None and one.source is SignatureSource.ID for one in found)
-        return bool(found) and all(one is not None and one.source is SignatureSource.ID for one in found)
+        earlier = self.earlier
+        if earlier is not None and not earlier.keeps_call_ids:
+            return False
+        has_calls = (earlier is not None and earlier.has_calls) or any(part.found for part in self._parts)
+        return has_calls and are_found_by_id(chain.from_iterable([part.found for part in self._parts]))
 
     def ids(self) -> list[str]:
         """Return the keys to look up first."""
-        keys = [f"id:{call.id}" for answer in self._answers.values() for call in answer.calls if call.id]
+        keys: list[str] = []
+        for part in self._parts:
+            keys += map(_ID_KEY, filter(None, part.ids))
         if self._carried is not None:
             keys += [item_key(id_) for ids in self._carried.items.values() for id_ in ids]
         return keys
@@ -155,37 +159,38 @@ class History:
     def take(self, found: Records) -> None:
         """Assign the records that were found by ids to their calls and answers."""
         sealed = self._carried.records if self._carried is not None else {}
-        for answer in self._answers.values() if found or sealed else ():
-            for number, call in enumerate(answer.calls):
-                key = f"id:{call.id}"
+        for part in self._parts if found or sealed else ():
+            for number, (id_, name, arguments) in enumerate(part.calls_in_words()):
+                key = f"id:{id_}"
                 record = found.get(key)
                 if record is None:
                     if key in sealed:
-                        answer.found[number] = _of_call(sealed[key], _CLIENT, answer, number)
+                        part.found[number] = _of_call(sealed[key], _CLIENT, name, arguments)
                 elif record.digest:
-                    answer.found[number] = _of_call(record, _ID, answer, number)
+                    part.found[number] = _of_call(record, _ID, name, arguments)
                 else:
-                    answer.found[number] = self._of_legacy_call(record, answer, number)
+                    part.found[number] = self._of_legacy_call(record, part, number, (name, arguments))
         if self._carried is not None:
             self._take_whole(self._carried, found)
 
-    def _of_legacy_call(self, record: Signature, answer: KnownAnswer, number: int) -> Found:
+    def _of_legacy_call(self, record: Signature, part: "Part", number: int, words: tuple[str, str]) -> Found:
         """Return a record of version 0.1, and whether it agrees: its copy under the call's words says that."""
-        before = self._request.messages[answer.index - 1].content if answer.index else None
-        place = text_of(answer.message.content), text_of(before)
-        key = legacy_call_key(*name_and_arguments(answer.calls[number]), *place)
-        self._legacy[key] = (answer, number, record)
+        messages = self._request.messages
+        index = part.index_of(part.step_of(number))
+        before = messages[index - 1].content if index else None
+        key = legacy_call_key(*words, text_of(messages[index].content), text_of(before))
+        self._legacy[key] = (part, number, record)
         return Found(record, SignatureSource.ID, agrees=None)
 
     def _take_whole(self, carried: Carried, found: Records) -> None:
         for index, ids in carried.items.items():
             records = [record for id_ in ids if (record := found.get(item_key(id_))) is not None]
             if records:
-                self._answers[index].whole = _of_answer(records, SignatureSource.ID, self._answers[index])
+                self._set_whole(index, _of_answer(records, SignatureSource.ID, self.answer(index)))
         for index, own in carried.answers.items():
-            answer = self._answers[index]
+            answer = self.answer(index)
             if answer.whole is None or not answer.whole.agrees:
-                answer.whole = _of_answer([own], SignatureSource.CLIENT, answer)
+                self._set_whole(index, _of_answer([own], SignatureSource.CLIENT, answer))
 
     def words(self) -> list[str]:
         """Return the keys to look up next, for answers that ids do not identify."""
@@ -196,108 +201,98 @@ class History:
     def prefix_digest(self) -> PrefixDigest:
         """Return the digest of the whole history, and collect the keys of unknown answers on the way."""
         if self._prefix is None:
-            index, cut, messages = 0, self._cut or -1, self._request.messages
-            prefix = PrefixDigest()
+            index, messages = 0, self._request.messages
+            self._prefix = PrefixDigest()
             if self.earlier is not None:
-                prefix, index = self.earlier.digest.copy(), self.earlier.end
-            self._prefix = prefix
-            while index < len(messages):
-                if index == cut:
+                self._prefix, index = self.earlier.digest.copy(), self.earlier.end
+            prefix = self._prefix
+            for part in self._parts:
+                prefix.add_messages(messages[index : part.index])
+                if part.index == self._cut:
                     self._digest_at_cut = prefix.copy()
-                answer = self._answers.get(index)
-                if answer is None:
-                    prefix.add(messages[index])
-                    index += 1
-                elif added := self._add_steps(prefix, index):
-                    index += 2 * added
+                if isinstance(part, StepColumns):
+                    unknown = part.unknown_steps() if part.misses_records else ()
+                    keys = prefix.add_steps(part.texts, part.sizes, part.call_digests(), part.results, unknown)
                 else:
-                    prefix.add_answer(answer.form(), answer.calls, answer.call_digests())
-                    if not answer.is_known:
-                        self._keys[prefix.key()] = answer
-                    index += 1
+                    prefix.add_answer(part.form(), part.calls, part.call_digests())
+                    keys = {prefix.key(): 0} if part.misses_records else {}
+                self._keys |= {key: (part, step) for key, step in keys.items()}
+                index = part.end
+            prefix.add_messages(messages[index:])
         return self._prefix
-
-    def _add_steps(self, prefix: PrefixDigest, index: int) -> int:
-        """Add plain answers of one call in a row, the first of which is at this index; return how many these are."""
-        answers, some, end = self._answers, list[KnownAnswer](), self._cut if index < self._cut else 0
-        while (answer := answers.get(index)) is not None and answer.plain is not None and len(answer.plain) == 1:
-            some.append(answer)
-            index += 2
-            if index == end:
-                break
-        unknown = {number: answer for number, answer in enumerate(some) if answer.found[0] is None}
-        for number, key in prefix.add_steps(list(map(_step_of, some)), unknown).items():
-            self._keys[key] = unknown[number]
-        return len(some)
 
     def take_words(self, found: Records) -> None:
         """Assign the records that were found by words to their answers, and to calls without a record."""
-        for key, (answer, number, record) in self._legacy.items():
+        for key, (part, number, record) in self._legacy.items():
             stored = found.get(key)
             if stored is not None and (stored.value, stored.id) == (record.value, record.id):
-                answer.found[number] = Found(record, SignatureSource.ID)
-        for key, answer in self._keys.items():
+                part.found[number] = Found(record, SignatureSource.ID)
+        for key, (part, step) in self._keys.items():
             if key in found and not found[key].is_ambiguous and found[key] != NOTHING:
-                _take_words(answer, found[key])
+                self._take_answer(part, step, found[key])
+
+    def _take_answer(self, part: "Part", step: int, record: Signature) -> None:
+        """Give an answer the record that was found by words, and its calls that have none theirs."""
+        index = part.index_of(step)
+        if self.answer(index).whole is None:
+            self._set_whole(index, Found(record, SignatureSource.HASH))
+        left, digests = list(record.calls), part.call_digests()
+        for number in part.calls_of_step(step):
+            own = next((one for one in left if one.digest == digests[number]), None)
+            if own is not None:
+                left.remove(own)
+                part.found[number] = part.found[number] or Found(own, SignatureSource.HASH)
 
     def sources(self) -> list[dict[str, str | int]]:
         """Return where the record of each call was found, and which upstream issued it."""
         self.recall()
         return [
             {
-                "message": answer.index,
-                "call": call.id or "",
-                "name": name_and_arguments(call)[0],
+                "message": part.index_of(part.step_of(number)),
+                "call": id_,
+                "name": name,
                 "source": "" if found is None else found.source.value,
                 "upstream": "" if found is None else found.record.origin,
             }
-            for answer in self._answers.values()
-            for call, found in zip(answer.calls, answer.found, strict=True)
+            for part in self._parts
+            for number, ((id_, name, _), found) in enumerate(zip(part.calls_in_words(), part.found, strict=True))
         ]
 
 
-def _is_in_order_with(answer: KnownAnswer, longest_name: int) -> bool:
-    """Return whether parallel calls stand as Gemini made them, and have no name that is too long."""
-    return is_in_order(answer) and all(len(call[1]) <= longest_name for call in answer.plain or ())
+Part = StepColumns | KnownAnswer
+"""Plain steps in a row, or any other answer."""
+
+_INDEX = attrgetter("index")
+_ID_KEY: Callable[[str], str] = "id:".__add__
 
 
-def _are_sent_with(records: Sequence[Found | None], origins: Sequence[str]) -> bool:
-    """Return whether those of calls' records that are known are valid at one of `origins`, and only have signatures."""
-    for found in records:
-        if found is not None and not (
-            found.agrees and (record := found.record).origin in origins and record.parts is ABSENT
-        ):
-            return False
-    return True
+def _are_sent_unchanged(run: StepColumns, origins: Collection[str], longest_name: int) -> list[bool]:
+    """Return for each call whether it can be sent unchanged; for one of a step, at least, if the step cannot."""
+    names = {name for name in set(run.names) if len(name) <= longest_name}
+    unchanged = list(map(names.__contains__, run.names))
+    if any(run.found):
+        unchanged = [
+            is_short and (one is None or _is_sent_with(one, origins))
+            for is_short, one in zip(unchanged, run.found, strict=True)
+        ]
+        for calls in () if run.is_serial else map(run.calls_of_step, range(len(run))):
+            if not is_in_order(run.ids[calls.start : calls.stop], run.found[calls.start : calls.stop]):
+                unchanged[calls.start] = False
+    for step in run.wholes:
+        unchanged[run.first_calls[step]] = False
+    return unchanged
 
 
-def _step_of(answer: KnownAnswer) -> Step:
-    """Return a plain answer of one call as it is digested."""
-    plain, text = answer.plain, answer.message.content
-    assert plain
-    return text if type(text) is str else "", answer.call_digests()[0], plain[0][3]
+def _is_sent_with(found: Found, origins: Collection[str]) -> bool:
+    """Return whether a call's record is valid at one of `origins`, and has nothing but a signature."""
+    return bool(found.agrees) and found.record.origin in origins and found.record.parts is ABSENT
 
 
-def _take_words(answer: KnownAnswer, record: Signature) -> None:
-    answer.whole = answer.whole or Found(record, SignatureSource.HASH)
-    left = list(record.calls)
-    for number, own_digest in enumerate(answer.call_digests()):
-        own = next((one for one in left if one.digest == own_digest), None)
-        if own is not None:
-            left.remove(own)
-            answer.found[number] = answer.found[number] or Found(own, SignatureSource.HASH)
-
-
-def _of_call(record: Signature, source: SignatureSource, answer: KnownAnswer, number: int) -> Found:
+def _of_call(record: Signature, source: SignatureSource, name: str, arguments: str) -> Found:
     """Return a record, and whether it belongs to a call, which sealed ones of version 0.1 do not tell.
 
     Nearly always a client sends the call as it was spelled, and then nothing of it has to be parsed.
     """
-    plain = answer.plain
-    if plain is not None:
-        _, name, arguments, _, _, _ = plain[number]
-    else:
-        name, arguments = name_and_arguments(answer.calls[number])
     if not record.digest or record.spelling == call_spelling(name, arguments):
         return Found(record, source)
     return Found(record, source, record.digest == call_digest(name, arguments))

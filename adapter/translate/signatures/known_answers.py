@@ -1,24 +1,19 @@
 """The answers of a history, each with the records found for it."""
 
-from collections.abc import Callable, Sequence
-from operator import itemgetter
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import msgspec
-from msgspec.structs import astuple
 
-from adapter.translate.signatures.keys import signatures_in_details, split_id
+from adapter.translate.signatures.keys import signatures_in_details
 from adapter.translate.signatures.prefix_digest import (
-    RESULT_ROLES,
     answer_form,
     call_digest,
-    calls_of,
     image_urls,
     name_and_arguments,
     text_of,
 )
 from adapter.translate.signatures.sources import SignatureSource
-from adapter.wire.openai.chat_request import FunctionCall, Message, ToolCall
+from adapter.wire.openai.chat_request import Message, ToolCall
 from adapter.wire.signatures import Signature
 
 
@@ -33,26 +28,46 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     agrees: bool | None = True
 
 
-PlainCall = tuple[str, str, str, str, str, int]
-"""A call that has an id, a name and arguments and nothing else, and its result, which is a text: id, name, arguments,
-the result's text, the path of the call, the index of the result's message. Not a named tuple, which takes four times as
-long to make."""
-
-
 class KnownAnswer(msgspec.Struct, gc=False):
-    """One answer of the history, and the records of each of its calls and of the whole.
-
-    `plain` are its calls if it is plain (`_plain_calls`), else None.
-    """
+    """One answer of the history, and the records of each of its calls and of the whole."""
 
     index: int
     message: Message
     calls: Sequence[ToolCall]
-    plain: list[PlainCall] | None
     found: list[Found | None]
     whole: Found | None = None
     digests: list[str] | None = None
     _details: dict[str, str] | None = None
+
+    @property
+    def end(self) -> int:
+        """The index of the next message."""
+        return self.index + 1
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of its calls; empty where one has none."""
+        return [call.id or "" for call in self.calls]
+
+    def calls_in_words(self) -> Iterable[tuple[str, str, str]]:
+        """Return the id, the name and the arguments of each call."""
+        return [(call.id or "", *name_and_arguments(call)) for call in self.calls]
+
+    def index_of(self, _step: int) -> int:
+        """Return its index: it is the only step."""
+        return self.index
+
+    def step_of(self, _call: int) -> int:
+        """Return the number of the only step."""
+        return 0
+
+    def calls_of_step(self, _step: int) -> range:
+        """Return the places of its calls."""
+        return range(len(self.calls))
+
+    def whole_records(self) -> dict[int, Found]:
+        """Return the record of the whole, if there is one, by its index."""
+        return {} if self.whole is None else {self.index: self.whole}
 
     @property
     def details(self) -> dict[str, str]:
@@ -65,9 +80,7 @@ class KnownAnswer(msgspec.Struct, gc=False):
         """Return the digest of each call: its record's, where that belongs to it."""
         if self.digests is None:
             self.digests = [
-                one.record.digest
-                if one is not None and one.agrees and one.record.digest
-                else call_digest(*name_and_arguments(call))
+                known_digest(one) or call_digest(*name_and_arguments(call))
                 for call, one in zip(self.calls, self.found, strict=True)
             ]
         return self.digests
@@ -80,84 +93,25 @@ class KnownAnswer(msgspec.Struct, gc=False):
         return answer_form(text or message.refusal or "", images, self.digests or self.call_digests())
 
     @property
-    def is_known(self) -> bool:
-        """Return whether no record of the answer has to be found by words."""
-        return None not in self.found if self.calls else self.whole is not None
+    def misses_records(self) -> bool:
+        """Whether a record of the answer has to be found by words."""
+        return None in self.found if self.calls else self.whole is None
 
 
-def _others(type_: type[msgspec.Struct], *names: str) -> tuple[Callable[[tuple[Any, ...]], Any], tuple[Any, ...]]:
-    """Return a getter for the values of all fields but these, and the defaults of those fields."""
-    fields = [(place, one) for place, one in enumerate(msgspec.structs.fields(type_)) if one.name not in names]
-    return itemgetter(*[place for place, _ in fields]), tuple(one.default for _, one in fields)
+def are_found_by_id(found: Iterable[Found | None]) -> bool:
+    """Return whether all calls have records, which were found by their ids."""
+    return all(one is not None and one.source is SignatureSource.ID for one in found)
 
 
-_BESIDE_MESSAGE, _BARE_MESSAGE = _others(Message, "role", "content", "tool_calls", "tool_call_id")
-_BESIDE_CALL, _BARE_CALL = _others(ToolCall, "id", "type", "function")
-_BESIDE_FUNCTION, _BARE_FUNCTION = _others(FunctionCall, "name", "arguments")
+def known_digest(one: Found | None) -> str:
+    """Return the digest of a call as its record has it; empty where none that belongs to the call does."""
+    return one.record.digest if one is not None and one.agrees else ""
 
 
-def known_answers(some: Sequence[Message], start: int) -> dict[int, KnownAnswer]:
-    """Return the answers among some messages by index, the first message's being `start`; nothing is known of them."""
-    places = [place for place, message in enumerate(some) if message.role == "assistant"]
-    are_bare = list(map(_BARE_MESSAGE.__eq__, map(_BESIDE_MESSAGE, map(astuple, some)))) if places else []
-    answers: dict[int, KnownAnswer] = {}
-    for place in places:
-        message = some[place]
-        calls = calls_of(message)
-        plain = _plain_calls(some, place, start, are_bare) if message.tool_calls and are_bare[place] else None
-        answers[start + place] = KnownAnswer(start + place, message, calls, plain, [None] * len(calls))
-    return answers
-
-
-def _plain_calls(some: Sequence[Message], place: int, start: int, are_bare: Sequence[bool]) -> list[PlainCall] | None:
-    """Return the calls of the answer at this place, if it is plain; None for any other.
-
-    A plain answer is a text and calls with nothing beside them, and the calls' results follow as texts in their order
-    and are all that follows before the next message of another kind. Nearly all steps of agents are plain.
-    """
-    message = some[place]
-    calls, content = message.tool_calls or (), message.content
-    end = place + 1 + len(calls)
-    if (
-        end > len(some)
-        or (content is not None and type(content) is not str)
-        or message.tool_call_id is not None
-        or (end < len(some) and some[end].role in RESULT_ROLES)
-        or False in are_bare[place:end]
-    ):
-        return None
-    plain: list[PlainCall] = []
-    path = f"messages[{start + place}].tool_calls["
-    for call in calls:
-        place += 1
-        result, id_, function = some[place], call.id, call.function
-        text = result.content
-        if (
-            not id_
-            or result.tool_call_id != id_
-            or function is None
-            or type(text) is not str
-            or result.role != "tool"
-            or result.tool_calls is not None
-            or _BESIDE_CALL(astuple(call)) != _BARE_CALL
-            # A mark of a signature in the id.
-            or ("_t" in id_ and split_id(id_)[1] is not None)
-        ):
-            return None
-        name = function.name
-        if not name or _BESIDE_FUNCTION(astuple(function)) != _BARE_FUNCTION:
-            return None
-        plain.append((id_, name, function.arguments or "", text, f"{path}{len(plain)}]", start + place))
-    return plain
-
-
-def is_in_order(known: KnownAnswer) -> bool:
-    """Return whether parallel calls stand as Gemini made them, each with an id of its own."""
-    ids = {
-        found.record.id or call.id if found is not None else call.id
-        for call, found in zip(known.calls, known.found, strict=True)
-    }
-    return len(ids) == len(known.calls) and original_order(known.found) == list(range(len(known.calls)))
+def is_in_order(ids: Sequence[str], found: Sequence[Found | None]) -> bool:
+    """Return whether parallel calls, by their ids, stand as Gemini made them, each with an id of its own."""
+    own = {one.record.id or id_ if one is not None else id_ for id_, one in zip(ids, found, strict=True)}
+    return len(own) == len(ids) and original_order(found) == list(range(len(ids)))
 
 
 def original_order(found: Sequence[Found | None]) -> list[int]:

@@ -6,7 +6,7 @@ not count. An answer is its text, its images and its calls. A prefix is every me
 signatures, reasoning and unknown fields do not count, nor does the order of parallel calls and of their results.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -113,10 +113,6 @@ def _media_digest(url: str) -> str:
     return digest(as_bytes(data if comma and head[:5].lower() == "data:" else url))
 
 
-Step = tuple[str, str, str]
-"""An answer that is a text and one call, and the call's result: the text, the call's digest, the result's text."""
-
-
 class PrefixDigest(msgspec.Struct, eq=False):
     """A running digest over a history's messages.
 
@@ -160,23 +156,40 @@ class PrefixDigest(msgspec.Struct, eq=False):
             call = asked[number]
             self._places.setdefault(call.id or f"name:{name_and_arguments(call)[0]}", []).append(place)
 
-    def add_steps(self, steps: Sequence[Step], wanted: Container[int]) -> dict[int, str]:
-        """Take some steps in a row, as `add_answer` and `add` do one after the other.
+    def add_messages(self, messages: Iterable[Message]) -> None:
+        """Take the next messages, none of which is an assistant's."""
+        for message in messages:
+            self.add(message)
 
-        Return the keys of those answers whose numbers are wanted.
+    def add_steps(
+        self,
+        texts: Sequence[str | None],
+        sizes: Sequence[int],
+        calls: Sequence[str],
+        results: Sequence[str],
+        wanted: Container[int],
+    ) -> dict[str, int]:
+        """Take plain steps in a row, as `add_answer` and `add` do one after the other.
+
+        There is one of `texts` and `sizes` (the number of its calls) for each step, and for each call its digest and
+        its result. Return the numbers of those answers that are wanted, by their keys.
         """
         if self._results:
             self._end_results()
-        update, digest_so_far, keys = self._running.update, self._running.hexdigest, {}
-        for number, (text, call, result) in enumerate(steps):
-            data = text.strip().encode("utf-8", "surrogatepass") if text else b""
-            update(b"a%d:0:1:%b%b" % (len(data), data, call.encode()))
-            if number in wanted:
-                keys[number] = f"turn:{digest_so_far()}"
-            # By itself: it is long, and to join it to the others would copy it.
-            data = result.strip().encode("utf-8", "surrogatepass")
-            update(b"t1:0:1;%d:" % len(data))
-            update(data)
+        data = [result.strip().encode("utf-8", "surrogatepass") for result in results]
+        asked: Sequence[str] = calls
+        if len(calls) == len(sizes):
+            told = [b"0:1;%d:%b" % (len(one), one) for one in data]
+        else:
+            asked, told = _in_digests_order(sizes, calls, data)
+        update, digest_so_far = self._running.update, self._running.hexdigest
+        keys: dict[str, int] = {}
+        for step, (text, size, call, result) in enumerate(zip(texts, sizes, asked, told, strict=True)):
+            words = text.strip().encode("utf-8", "surrogatepass") if text else b""
+            update(b"a%d:0:%d:%b%b" % (len(words), size, words, call.encode()))
+            if step in wanted:
+                keys[f"turn:{digest_so_far()}"] = step
+            update(b"t%d:%b" % (size, result))
         return keys
 
     def _end_results(self) -> None:
@@ -200,6 +213,23 @@ class PrefixDigest(msgspec.Struct, eq=False):
         after = self._running.copy()
         after.update(form)
         return f"turn:{after.hexdigest()}"
+
+
+def _in_digests_order(
+    sizes: Sequence[int], calls: Sequence[str], results: Sequence[bytes]
+) -> tuple[list[str], list[bytes]]:
+    """Join the digests of each step's calls in their order, and the results of these calls."""
+    asked: list[str] = []
+    told: list[bytes] = []
+    first = 0
+    for size in sizes:
+        order = sorted(range(first, first + size), key=calls.__getitem__)
+        asked.append("".join([calls[call] for call in order]))
+        told.append(
+            b"".join([b"%d:1;%d:%b" % (place, len(results[call]), results[call]) for place, call in enumerate(order)])
+        )
+        first += size
+    return asked, told
 
 
 def _content_form(content: str | list[ContentPart] | None) -> bytes:

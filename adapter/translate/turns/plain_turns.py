@@ -39,8 +39,8 @@ class PlainTurns:
         outputs: list[bytes],
         signatures: list[str],
         paths: Sequence[str],
-        texts: list[str],
-        sizes: list[int],
+        texts: Sequence[str | None],
+        sizes: Sequence[int],
     ) -> None:
         if ids is None:
             self._calls = list(map(_NAMED_CALL.__mod__, zip(names, arguments, strict=True)))

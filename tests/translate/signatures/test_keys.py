@@ -6,14 +6,14 @@ The digests are written out here: whoever changes one forgets every signature th
 import json
 from typing import Any
 
-from adapter.translate.signatures.earlier_answers import EarlierAnswer, EarlierAnswers
+from adapter.translate.signatures.earlier_answers import EarlierAnswers
 from adapter.translate.signatures.history import History
 from adapter.translate.signatures.keys import call_key, item_key, legacy_call_key
-from adapter.translate.signatures.known_answers import Found
+from adapter.translate.signatures.known_answers import Found, KnownAnswer
 from adapter.translate.signatures.prefix_digest import PrefixDigest, call_digest, call_spelling
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import decode
-from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
 from adapter.wire.signatures import Signature
 
 
@@ -78,16 +78,14 @@ def test_version_0_1_found_calls_by_their_words():
 
 
 def test_what_is_remembered_of_answers_counts_the_bytes_of_their_records():
-    def size_of(*records: Signature) -> int:
-        found = tuple(Found(record, SignatureSource.ID) for record in records)
-        return (
-            EarlierAnswers(0, PrefixDigest(), size_bytes=7)
-            .extend(2, PrefixDigest(), [EarlierAnswer(found, None)])
-            .size_bytes
-        )
+    def size_of(*records: Signature | None) -> int:
+        found = [None if record is None else Found(record, SignatureSource.ID) for record in records]
+        answer = KnownAnswer(0, Message(role="assistant"), [], found)
+        return EarlierAnswers(0, PrefixDigest(), size_bytes=7).extend(2, PrefixDigest(), [answer]).size_bytes
 
     bare = size_of()
-    assert bare > 7
+    assert bare == 7
+    assert size_of(None) > bare
     one = size_of(Signature(value="a" * 100))
     assert one > bare + 100
     assert size_of(Signature(value="a" * 101)) == one + 1
