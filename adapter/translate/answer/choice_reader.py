@@ -75,17 +75,14 @@ class ChoiceReader:
     where there is no valid answer to give.
     """
 
-    has_content = False
-    is_refused = False
-    _says_more = False
-    _has_legacy_call = False
-    _images = 0
-    _assembly: CallAssembly | None = None
-
     def __init__(
         self, index: int, ledger: AnswerLedger, parts: ReplayParts, whole: Sequence[Part] | None = None
     ) -> None:
         self.index = index
+        self.has_content = self.is_refused = False
+        self._says_more = self._has_legacy_call = False
+        self._images = 0
+        self._assembly: CallAssembly | None = None
         if whole is None:
             self.sides = Candidate()
         self.parts = parts
