@@ -85,7 +85,7 @@ def _git(*arguments: str) -> None:
 
 
 Costs = dict[str, dict[str, float]]
-"""By workload and commit."""
+"""Figures by workload and commit."""
 
 
 def cpu(trees: dict[str, Path], workloads: list[Workload], rounds: int) -> Costs:

@@ -23,7 +23,7 @@ from benchmarks.workloads import ABSENT_MODEL, MODEL, Workload
 ROOT = Path(__file__).parent.parent
 GATEWAY_CORE, OTHER_CORE = 0, 1
 BARE = ("nginx", "httpx2", "aiohttp")
-"""What passes bodies on as they are."""
+"""Gateways that pass bodies on as they are."""
 
 
 class Gateway(NamedTuple):

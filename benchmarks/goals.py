@@ -4,7 +4,7 @@ from collections.abc import Callable
 from statistics import median
 
 Samples = dict[tuple[str, str], list[dict[str, float]]]
-"""By workload and gateway: what each round measured."""
+"""The figures of each round, by workload and gateway."""
 
 RATIOS = {
     "small chat, 16": {

@@ -43,14 +43,14 @@ PATHS = {
     "transcriptions": "audio/transcriptions",
     "translations": "audio/translations",
 }
-"""Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
+"""The paths of suites below the base URL; the requests of all others go to `chat/completions`."""
 
 
 FORMS = ("transcriptions", "translations")
 """Suites whose requests are forms: the member `file`, a data URL, goes as a file."""
 
 TODAY = datetime.date(2026, 11, 30)
-"""When a case happens that does not say."""
+"""The day of a case that names none."""
 
 OK = {
     "candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP", "index": 0}],
@@ -58,7 +58,7 @@ OK = {
     "modelVersion": "gemini-3.5-flash",
     "responseId": "resp_1",
 }
-"""What Gemini answers where a case does not say."""
+"""Gemini's answer in a case that has none."""
 
 
 def _frame(event: Any) -> list[bytes]:
@@ -209,7 +209,7 @@ def _read_all() -> list[Case]:
     return [read(path) for suite in SUITES for path in sorted((ROOT / suite).rglob("*.json"))]
 
 
-def _nested_paths(depth: int) -> dict[str, Any]:
+def _nested_schema(depth: int) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(depth):
         schema = {"type": "object", "properties": {"d": schema}}
@@ -220,9 +220,9 @@ _GENERATED: dict[str, Callable[[Any], Any]] = {
     "$repeat": lambda given: given[0] * given[1],
     "$base64": lambda size: base64.b64encode(bytes(number * 37 % 256 for number in range(size))).decode(),
     "$numbered": lambda given: [f"{given[0]}{number}" for number in range(given[1])],
-    "$nested": _nested_paths,
+    "$nested": _nested_schema,
 }
-"""What stands for a value that is too large to spell out."""
+"""Generators of values that are too large to spell out."""
 
 
 def generate(value: Any) -> Any:

@@ -16,7 +16,7 @@ GROWING = {
     "response.custom_tool_call_input": ("input", "custom_tool_call"),
     "response.code_interpreter_call_code": ("code", "code_interpreter_call"),
 }
-"""What grows by deltas: the member that holds the whole in the `done` event, and the type of the part or item."""
+"""Fields that grow by deltas: the member that holds the whole in the `done` event, and the type of the part or item."""
 
 
 class _Stream:

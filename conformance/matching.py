@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 REST = "..."
-"""As the last item of a list, or as a member of an object: there may be more."""
+"""The mark of what a case leaves open: as last item of a list, or as member of an object, it allows more."""
 
 _ABSENT = object()
 

@@ -29,7 +29,7 @@ UNITS = sorted(
 )
 
 PURE = [CASES, *UNITS]
-"""What covers `wire` and `translate`; coverage makes tests slow, so only these are run with it."""
+"""The tests that cover `wire` and `translate`; coverage makes tests slow, so only these run with it."""
 
 ENDPOINTS = ["tests/server/endpoints", "tests/server/pipeline"]
 STORED = ["tests/server/batches", "tests/server/state", "tests/server/observe"]
@@ -58,7 +58,7 @@ APART = ("clients", "install", "browser", "replicas", "faults")
 CORES = os.cpu_count() or 1
 
 AT_ONCE = str(CORES // 2 if CORES > 2 else 0)
-"""How many tests of a lane run at once; 0: in one process, without workers each of which would collect all tests."""
+"""The number of workers of a lane; 0: one process, since each worker would collect all tests."""
 
 TYPES_ADVICE = "run python -m mypy; what it may leave out in tests, and why, is in pyproject.toml"
 TEST_ADVICE = "run one alone with python -m pytest FILE -k NAME; docs/testing.md tells what failures of each kind mean"

@@ -43,7 +43,7 @@ PURE_STANDARD = {
 POSIX = {"fcntl", "grp", "pwd", "resource", "termios", "tty"}
 
 CLOCKS = {"now", "utcnow", "today"}
-"""What datetime has of a clock."""
+"""The names of datetime that read a clock."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

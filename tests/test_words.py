@@ -129,6 +129,14 @@ def test_first_lines_name_the_thing():
     assert not {file: lines for file, lines in bad.items() if lines}
 
 
+def test_texts_below_constants_name_the_thing():
+    bad = {}
+    for path in FILES:
+        texts = read_source(path).constant_docstrings
+        bad[name_of(path)] = [f"{number}: {line}" for line, number in texts if line.partition(" ")[0] in RIDDLES]
+    assert not {file: lines for file, lines in bad.items() if lines}
+
+
 def _is_rule(lines: list[str]) -> bool:
     """Return whether a function is the rule of a field, by what it returns."""
     return any("-> Outcome" in line or "-> Piece" in line for line in lines)

@@ -37,7 +37,7 @@ _OF_FUNCTIONS = {"parameters", "parametersJsonSchema", "arguments", "args", "res
 """Beside one of these keys a `name` is a function's."""
 
 _QUOTED = re.compile(r"\".*\"|(?<!\w)'.*'(?!\w)", re.DOTALL)
-"""From the first quote of a kind to the last, since what is quoted may hold quotes."""
+"""A quoted text, from the first quote of a kind to the last, since it may contain quotes."""
 
 _CODE = re.compile(r"`([^`]*)`")
 _PATH_OR_TYPE = re.compile(r"[$a-z][\w.$\[\]…| ]{0,80}")

@@ -11,7 +11,7 @@ USUAL = {
     "strict": "Refuse requests with such losses.  [off]",
     "store": "memory, sqlite, sqlite:PATH, redis://HOST  [sqlite]",
 }
-"""What most operators set, in a few words; `adapter serve --help` shows these alone."""
+"""The usual settings, in a few words; `adapter serve --help` shows these alone."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Listening": (

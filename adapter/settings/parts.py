@@ -90,7 +90,7 @@ VERTEX_FIELDS = frozenset(
         "continuationToken",
     }
 )
-"""What Vertex AI's GenerateContentRequest has (aiplatform v1beta1, discovery revision 20261106)."""
+"""The fields of Vertex AI's GenerateContentRequest (aiplatform v1beta1, discovery revision 20261106)."""
 
 
 ANYFAST_FIELDS = frozenset(
@@ -104,7 +104,7 @@ ANYFAST_FIELDS = frozenset(
         *(f"generationConfig.{name}" for name in _CONFIG),
     }
 )
-"""What the AnyFast relay's page of `POST /v1beta/models/{model}:generateContent` lists (2026-11)."""
+"""The fields on the AnyFast relay's page of `POST /v1beta/models/{model}:generateContent` (2026-11)."""
 
 
 def options(settings: Settings, upstream: str | None = None) -> Options:

@@ -23,7 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 _DATA, _END = b"data: ", b"\r\n\r\n"
 _CR, _LF = b"\r\n"
 _BEFORE = len(_DATA)
-"""What stands around the single line of an event of Gemini."""
+"""The bytes around the single line of one of Gemini's events."""
 
 
 class EventDecoder(msgspec.Struct, eq=False):

@@ -14,8 +14,11 @@ REPLACED = msgspec.Raw(b'"\\ufffd"')
 """The value that `repair` gives for a path; an unknown field's value differs from it by identity."""
 
 BACKSLASH = ord("\\")
-"""As a number: to look for a `bytes` in another, CPython raises an error first and catches it, which costs as much as
-the search in a small body."""
+"""The backslash as a number, which is quicker to search for than a `bytes`.
+
+CPython first tries to read the sought value as a number: for a `bytes` it raises an error and catches it, which costs
+as much as the search in a small body.
+"""
 
 SLICE = 256 * 1024
 

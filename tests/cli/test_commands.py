@@ -213,7 +213,7 @@ def test_a_thousand_lines_take_less_than_a_second_of_a_processor(run, tmp_path):
 
 
 ROOM = 3
-"""How much slower a processor may be than usual, with other work on it."""
+"""The factor by which a processor may be slower than usual, with other work on it."""
 
 
 QUESTION = {"type": "predicate", "instructions": "Does it rain?"}

@@ -16,7 +16,7 @@ from tests.support.in_process import InProcess
 
 FEW, MANY = 30, 300
 MOST = 12.0
-"""How many times the cost of `FEW` that of `MANY`, ten times as many, may be."""
+"""The most that `MANY`, ten times `FEW`, may cost, as a multiple of the cost of `FEW`."""
 
 LEAST = 1_500
 """Instructions below which a difference says nothing: a step where a text becomes long enough to be looked into."""

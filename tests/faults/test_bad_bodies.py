@@ -379,7 +379,7 @@ ODD = {
         "tools": [{"type": "function", "function": {"name": name}} for name in ("__proto__", "constructor")],
     },
 }
-"""What is odd, and has a meaning all the same: it is served, and what is lost is told."""
+"""Odd requests with a clear meaning: they are served, and their losses are noted."""
 
 
 @pytest.mark.parametrize("row", ROWS, ids=called_out)

@@ -39,7 +39,7 @@ H2C = (
     "Upgrade: h2c",
     "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
 )
-"""What Java's HttpClient sends with its first request."""
+"""Headers that Java's HttpClient sends with its first request."""
 
 
 REFUSED = [

@@ -151,7 +151,7 @@ HOSTILE = {
     "counts below zero": (json.dumps({**answer("hi"), "usageMetadata": {"promptTokenCount": -1}}).encode(), "hi"),
     "huge counts": (json.dumps({**answer("hi"), "usageMetadata": {"totalTokenCount": 10**40}}).encode(), "hi"),
 }
-"""What Gemini says, and the text or the arguments that the client has of it."""
+"""Gemini's words, and the text or the arguments that the client gets."""
 
 REFUSED = {
     "arguments of a hundred thousand levels": (calls(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), BAD),
@@ -164,7 +164,7 @@ REFUSED = {
     "an empty name": (calls(b"{}", b'""'), MALFORMED),
     "a text that is a number": (json.dumps(answer({"text": 5})).encode(), BAD),
 }
-"""What Gemini says, and the code of the error that the client has of it."""
+"""Gemini's words, and the code of the error that the client gets."""
 
 
 def body_for(path):

@@ -26,7 +26,7 @@ MODEL = "gemini-3.5-flash"
 ALLOWED = 32 * MB
 LINES = 50_000 if IS_LARGE else 1_000
 LINE_BYTES = 4_190
-"""So that fifty thousand of them have 200 MB, as many as a batch may."""
+"""Bytes of a line: fifty thousand lines have 200 MB, the most of a batch."""
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,15 @@ from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures.memory import MemoryStore
 from adapter.store.signatures.redis import RedisStore
 from adapter.store.signatures.sqlite import SqliteStore
-from tests.store.entries import Clock
 from tests.store.opening import opening
+from tests.support.clocks import Clock
 from tests.support.key_value import key_value_server
 
 
 @pytest.fixture
 def clock():
     """Unix time, as the test sets it."""
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture

@@ -3,15 +3,6 @@
 from adapter.wire.signatures import Issued, Signature
 
 
-class Clock:
-    """Unix time that stands still."""
-
-    now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
 def issue(*keys, size=10):
     return [Issued(key, Signature(value=key + "=" * size, id=f"id-{key}", origin="studio")) for key in keys]
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 WHOLE_BUNDLE = "TESTS_WHOLE_BUNDLE"
-"""Where the certificates are that this machine trusts; `SSL_CERT_FILE` names few of them while tests run."""
+"""The machine's trusted certificates; `SSL_CERT_FILE` names few of them while tests run."""
 
 
 def downloading(environment: Mapping[str, str]) -> dict[str, str]:

@@ -226,7 +226,7 @@ ECHO: dict[str, Any] = {
     "tools": [], "tool_choice": "auto", "text": None, "max_output_tokens": None, "metadata": {}, "truncation": None,
     "service_tier": None, "reasoning": None,
 }  # fmt: skip
-"""What a response repeats of its request, and what stands for it here: not all of it is checked on its way in."""
+"""Fields that a response repeats of its request, and their values here: not all of them are checked on the way in."""
 
 
 def _without_echo(told: Any) -> Any:

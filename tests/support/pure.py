@@ -75,14 +75,14 @@ WHOLE: dict[str, Callable[[Any], object]] = {
     "transcriptions": oracles.check_transcription,
     "translations": oracles.check_transcription,
 }
-"""Who judges a whole answer of a suite."""
+"""The judge of a suite's whole answers."""
 
 EVENTS: dict[str, Callable[[Any], object]] = {
     "images": oracles.check_image_event,
     "image_edits": oracles.check_image_event,
     "transcriptions": oracles.check_transcript_event,
 }
-"""Who judges an event of a stream; an error behind it has no type in the package."""
+"""The judge of a suite's events; an error after them has no type in the package."""
 
 
 @cache

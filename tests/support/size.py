@@ -12,7 +12,7 @@ from typing import TypeVar
 IS_LARGE = os.environ.get("TEST_SIZE") == "large"
 
 EXAMPLES = 500 if IS_LARGE else 20
-"""How many examples hypothesis tries per test."""
+"""The number of examples that hypothesis tries per test."""
 
 T = TypeVar("T")
 

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ class Source(NamedTuple):
     functions: list[tuple[str, int]]
     classes: list[tuple[str, int]]
     docstrings: list[tuple[str, int]]
+    constant_docstrings: list[tuple[str, int]]
     names: list[tuple[str, int]]
     attributes: list[tuple[str, int]]
     calls: list[tuple[str, int]]
@@ -32,8 +34,9 @@ class Source(NamedTuple):
 def read_source(path: Path) -> Source:
     """Read a file, in one pass: each walk over all trees takes seconds."""
     tree = ast.parse(path.read_text())
-    source = Source(frozenset(_lines_of(tree.body)), [], [], [], [], [], [], [], [], [], [])
+    source = Source(frozenset(_lines_of(tree.body)), [], [], [], [], [], [], [], [], [], [], [])
     source.docstrings.append((_first_line(tree), 1))
+    source.constant_docstrings.extend(_constant_docstrings(tree))
     for node in ast.walk(tree):
         _note(node, source)
     return source
@@ -81,6 +84,14 @@ def _note_call(node: ast.Call, source: Source) -> None:
             first = node.args[0]
             loaded = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
             source.loaded.append((loaded, node.lineno))
+
+
+def _constant_docstrings(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield the first lines of the texts below assignments of the module."""
+    for before, node in pairwise(tree.body):
+        match before, node:
+            case ast.Assign() | ast.AnnAssign(), ast.Expr(value=ast.Constant(value=str(text))):
+                yield text.partition("\n")[0], node.lineno
 
 
 def _first_line(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str:

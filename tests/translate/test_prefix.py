@@ -26,7 +26,7 @@ from tests.translate.remembering import MODELS, RECORDS, ROWS, apply_edit, find_
 IDS = st.sampled_from(["a", "b", "c", "d", "legacy", "", None])
 COMMON = ["", None, "text", '{"a":1}', " [1] ", '{"$ref":"x"}', "é"]
 TEXTS = st.sampled_from([*COMMON * 8, "half \ud800"])
-"""What spoils remembering is rare, or there would be nothing to compare."""
+"""Texts; half a character, which prevents remembering, is rare, or there would be nothing to compare."""
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 LINK = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 WORDS = {"type": "text", "text": "part"}
@@ -46,7 +46,7 @@ CALLS = st.builds(
 )
 PARTS_CARRIED = {"google": {"parts": [{"text": "text"}, {"executableCode": {"code": "1"}}]}}
 OF_ANSWERS = {"google": {"response_id": "r1"}, "others": 1}
-"""What answers have, and no request is read for."""
+"""Fields that answers have, and for which no request is read."""
 ANSWERS = st.fixed_dictionaries(
     {"role": st.just("assistant"), "content": TEXTS},
     optional={
@@ -294,6 +294,19 @@ def test_turns_of_an_agent(name, records, options, model):
             text = json.dumps({"model": "m", "messages": messages}).encode()
             assert remembering.outcome(text) == plain.outcome(text)
     assert remembering.used == uses
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_the_values_of_what_is_remembered_are_an_upper_bound_near_their_number(name):
+    """The limit on values counts them again with each request; what stands around the messages is no part of them."""
+    first, later, _ = TURNS[name]
+    around = {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"required": ["a"] * 20}}}]}
+    remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
+    with patch.object(prefixes, "LEAST", 0):
+        for number, messages in enumerate((first, *later)):
+            remembering.outcome(json.dumps({"model": "m", "messages": messages, **around}).encode())
+            for kept in remembering.prefixes:
+                assert 0 <= kept.beginning.values - values_at_most(kept.beginning.text) <= number
 
 
 def test_short_histories_are_not_remembered():

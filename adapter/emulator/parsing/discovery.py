@@ -26,7 +26,7 @@ ENUM_NAMES = {
     "ToolCall.toolType": "ToolType",
     "ToolResponse.toolType": "ToolType",
 }
-"""Where the enum is not called after its message and field."""
+"""Enums that are not named after their message and field."""
 
 FORMATS = {"byte": "bytes", "google-duration": "duration", "google-datetime": "timestamp"}
 

@@ -33,7 +33,7 @@ MAGIC = {
     "image/webp": (b"RIFF",),
     "application/pdf": (b"%PDF",),
 }
-"""How a file of the type starts: the server decodes what it is given."""
+"""The first bytes of a file by its type: the server decodes what it is given."""
 
 UNREADABLE = (
     "Unable to process input image. Please retry or report in "

@@ -23,7 +23,7 @@ _MAX_TRIES = 200
 """The number of commas in the end that are tried as the place from which the end is appended."""
 
 _ENDS = (b'"... a list ends so":[', b'"... a list ends so":[{"...":[', b"")
-"""What may open the end: a list in the body, a list in an item of such a list, or nothing (members of the body)."""
+"""Prefixes that may complete the end: a list in the body, a list in an item of such a list, or nothing (members)."""
 
 
 class BodyEnds(bytes):

@@ -36,54 +36,60 @@ class Metrics:
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        self._registry = made = CollectorRegistry()
-        where = ("endpoint", "model")
+        self._registry = registry = CollectorRegistry()
+        labels = ("endpoint", "model")
         self._requests = Counter(
-            "adapter_requests", "Requests by outcome.", ("endpoint", "status", "outcome"), registry=made
+            "adapter_requests", "Requests by outcome.", ("endpoint", "status", "outcome"), registry=registry
         )
         self._seconds = Histogram(
-            "adapter_request_seconds", "Time to an answer's end.", (*where, "stream"), registry=made, buckets=SECONDS
+            "adapter_request_seconds",
+            "Time to an answer's end.",
+            (*labels, "stream"),
+            registry=registry,
+            buckets=SECONDS,
         )
         self._first = Histogram(
-            "adapter_first_event_seconds", "Time to a stream's first event.", where, registry=made, buckets=SECONDS
+            "adapter_first_event_seconds", "Time to a stream's first event.", labels, registry=registry, buckets=SECONDS
         )
-        self._tokens = Counter("adapter_tokens", "Tokens that Gemini counted.", ("model", "kind"), registry=made)
-        self._notes = Counter("adapter_notes", "Losses of requests and answers.", ("code", "severity"), registry=made)
-        self._signatures = Counter("adapter_signatures", "Sources of signatures.", ("source",), registry=made)
-        self._running = Gauge("adapter_running", "Running requests.", registry=made, multiprocess_mode="livesum")
+        self._tokens = Counter("adapter_tokens", "Tokens that Gemini counted.", ("model", "kind"), registry=registry)
+        self._notes = Counter(
+            "adapter_notes", "Losses of requests and answers.", ("code", "severity"), registry=registry
+        )
+        self._signatures = Counter("adapter_signatures", "Sources of signatures.", ("source",), registry=registry)
+        self._running = Gauge("adapter_running", "Running requests.", registry=registry, multiprocess_mode="livesum")
         self._attempts = Counter(
-            "adapter_attempts", "Attempts at upstreams by outcome.", ("upstream", "outcome"), registry=made
+            "adapter_attempts", "Attempts at upstreams by outcome.", ("upstream", "outcome"), registry=registry
         )
         self._retries = Counter(
             "adapter_retries",
             "Retries at upstreams.",
             ("upstream", "after"),
-            registry=made,
+            registry=registry,
         )
         self._circuits = Gauge(
             "adapter_open_circuits",
             "Open circuits: models of upstreams that are not called.",
             ("upstream",),
-            registry=made,
+            registry=registry,
             multiprocess_mode="livesum",
         )
         self._prefixes = Counter(
             "adapter_prefixes",
             "Long histories by whether their beginning was remembered.",
             ("outcome",),
-            registry=made,
+            registry=registry,
         )
         self._prefix_bytes = Gauge(
             "adapter_prefix_bytes",
             "Size of the histories that are remembered.",
-            registry=made,
+            registry=registry,
             multiprocess_mode="livesum",
         )
         self._known_tools = Counter(
             "adapter_known_tools",
             "Long requests by whether their tools were remembered.",
             ("outcome",),
-            registry=made,
+            registry=registry,
         )
         self._models: set[str] = set()
 

@@ -114,12 +114,12 @@ class Batches(Generic[T]):
         self._next: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def add_late(self, items: Iterable[T]) -> None:
-        """Add items for the next transaction, which begins within `LATE_S`."""
-        self._pending += items
+    def add_late(self, item: T) -> None:
+        """Add an item for the next transaction, which begins within `LATE_S`."""
+        self._pending.append(item)
         if len(self._pending) >= MAX_LATE:
             self._next_transaction()
-        elif self._pending and self._next is None and self._timer is None:
+        elif self._next is None and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(LATE_S, self._next_transaction)
 
     async def add(self, items: Iterable[T]) -> None:

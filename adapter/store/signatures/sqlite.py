@@ -103,10 +103,11 @@ class SqliteStore:
             rows.append(SignatureRow(name, now, body, by_words))
             can_wait = can_wait and by_words and signature == NOTHING
         if can_wait:
-            # One that waits under the same name says the same.
-            new = {row.name: row for row in rows if row.name not in self._late}
-            self._late |= new
-            self._batches.add_late(new.values())
+            for row in rows:
+                # One that waits under the same name says the same.
+                if row.name not in self._late:
+                    self._late[row.name] = row
+                    self._batches.add_late(row)
         else:
             await self._batches.add(rows)
 

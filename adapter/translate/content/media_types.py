@@ -41,7 +41,7 @@ MIME_TYPES = {
     "py": "text/x-python",
     "js": "text/javascript",
 }
-"""By file extension, what Gemini lists as accepted (ai.google.dev, image, audio, video and document understanding)."""
+"""The types that Gemini accepts, by file extension (ai.google.dev, image, audio, video and document understanding)."""
 
 AUDIO_FORMATS = {"webm": "audio/webm", "mp4": "audio/mp4", "mpeg": "audio/mpeg", "mpga": "audio/mpeg"}
 """Formats of sounds whose extension usually means a film (github.com/epam/ai-dial-adapter-vertexai/issues/484)."""

@@ -88,7 +88,7 @@ _STATUSES = {
     "UNAVAILABLE": _Row(503, "server_is_overloaded"),
     "DEADLINE_EXCEEDED": _Row(504, "upstream_timeout"),
 }
-"""By google.rpc.Code."""
+"""Rows by google.rpc.Code."""
 
 _QUOTA = _Row(429, "insufficient_quota", retry=False)
 _BAD_KEY = _Row(401, "invalid_api_key")

@@ -1,6 +1,5 @@
 """Strictness: the losses for which a request is refused, by a level, and by exceptions for single codes."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from operator import attrgetter
@@ -65,7 +64,6 @@ _EXACT, _REJECTED = Fate.EXACT, Fate.REJECTED
 that is asked of one (Python 3.11)."""
 
 _FATE = attrgetter("fate")
-_NO_LOSSES: Mapping[str, int] = {}
 
 
 def gravest_first(notes: Sequence[Note]) -> list[Note]:
@@ -78,12 +76,12 @@ def count_losses(notes: Sequence[Note], more: Sequence[Note] = ()) -> dict[str, 
     counts: dict[str, int] = {}
     for piece in (*pieces_of(notes), more):
         if type(piece) is SharedNotes:
-            found = piece.losses
+            for code, number in piece.losses.items():
+                counts[code] = counts.get(code, 0) + number
         else:
-            codes = [note.code for note in piece if note.fate is not _EXACT and note.fate is not _REJECTED]
-            found = Counter(codes) if codes else _NO_LOSSES
-        for code, number in found.items():
-            counts[code] = counts.get(code, 0) + number
+            for note in piece:
+                if note.fate is not _EXACT and note.fate is not _REJECTED:
+                    counts[note.code] = counts.get(note.code, 0) + 1
     return {code: counts[code] for code in sorted(counts, key=_GRAVITY.__getitem__)} if counts else counts
 
 

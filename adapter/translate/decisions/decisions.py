@@ -52,7 +52,7 @@ FEWEST, MOST = 2, 255
 """Choices or levels of a question, on both sides."""
 
 LEAST_SURE, MOST_SURE = 0.01, 0.99
-"""Where Gemini clips the probability that something is so (google-genai 3.6.1, NoulAnswer)."""
+"""Gemini's bounds of the probability of a statement (google-genai 3.6.1, NoulAnswer)."""
 
 
 class DecisionContext(EndpointContext, frozen=True, kw_only=True):

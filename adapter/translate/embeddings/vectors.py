@@ -21,7 +21,7 @@ from adapter.translate.core.errors import AnswerError
 from adapter.wire.base import encode
 
 _UNIT = 1e-3
-"""How far a vector's length may be from 1 without being scaled: inner products change by no more than that."""
+"""The difference from length 1 that a vector may have without being scaled: inner products change by no more."""
 
 _WHITE_SPACE = b" \t\r\n"
 _OF_NUMBERS = b"0123456789+-.eE" + _WHITE_SPACE

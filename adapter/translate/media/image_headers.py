@@ -9,7 +9,7 @@ HEADER_BYTES = 256 * 1024
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset({0x01, *range(0xD0, 0xDA)})
 _WEBP = {b"VP8 ": (26, 28, 2, 0), b"VP8X": (24, 27, 3, 1)}
-"""By its first chunk: where width and height stand, in how many bytes, and how much less than the size they say."""
+"""WebP's forms by the first chunk: offsets of width and height, their size in bytes, and what to add to them."""
 
 
 class ImageHeader(NamedTuple):

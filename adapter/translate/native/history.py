@@ -130,7 +130,8 @@ def _answer(parts: Sequence[Part]) -> NativeAnswer:
         if call is None:
             continue
         name, arguments = call.name or "", bytes(call.args).decode() if present(call.args) else "{}"
-        calls.append(ToolCall(id=call.id, type="function", function=FunctionCall(name=name, arguments=arguments)))
+        # Where a call's arguments count, its digest stands for them.
+        calls.append(ToolCall(id=call.id, function=FunctionCall(name=name)))
         digests.append(call_digest(name, arguments))
     return NativeAnswer(_text_of(parts), calls, digests)
 

@@ -184,7 +184,7 @@ INCLUDED = {
     "reasoning.encrypted_content", "message.input_image.image_url", "computer_call_output.output.image_url",
     "code_interpreter_call.outputs", "web_search_call.action.sources", LOGPROBS,
 }  # fmt: skip
-"""What `include` may ask for and answers can have."""
+"""The values of `include` that answers can fulfil."""
 
 
 def include(value: list[str], _asked: Asked) -> Piece:

@@ -52,7 +52,7 @@ _ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = (
     (ssl.SSLError, lambda: UpstreamUnavailable("Gemini's TLS certificate or handshake was refused.")),
     (OSError, lambda: UpstreamUnavailable("No connection to Gemini.", again=True)),
 )
-"""What opening a connection can raise, the most specific class first."""
+"""The exceptions of opening a connection, the most specific class first."""
 
 
 class AsyncioTransport:

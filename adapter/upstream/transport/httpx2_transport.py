@@ -61,14 +61,14 @@ _ERRORS: tuple[tuple[type[Exception], Callable[[Exception, bool], UpstreamError]
     (httpx2.RemoteProtocolError, _no_head),
     (httpx2.TransportError, lambda _, __: UpstreamProtocolError("The upstream's answer is not HTTP.")),
 )
-"""What waiting for a head can raise, the most specific class first."""
+"""The exceptions of waiting for a head, the most specific class first."""
 
 _BODY_ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = (
     (httpx2.TimeoutException, lambda: UpstreamTimeout("between bytes")),
     (TimeoutError, lambda: UpstreamTimeout("total")),
     (httpx2.RequestError, UpstreamTruncated),
 )
-"""What reading a body can raise."""
+"""The exceptions of reading a body."""
 
 
 class Httpx2Response:

@@ -13,6 +13,7 @@ from google.genai import types
 from adapter.emulator import EmulatorSettings
 from tests.emulator.asking import MODEL
 from tests.emulator.serving import serve
+from tests.support.clocks import Clock
 from tests.support.guards import wait_until
 from tests.support.scripted import run_emulator
 
@@ -95,18 +96,10 @@ def test_rows_in_openais_shape_are_answered_in_it_with_usage_in_camel_case(clien
     assert (bad["custom_id"], bad["response"]["status_code"]) == ("b", 400)
 
 
-class Clock:
-    def __init__(self):
-        self.now = time.time()
-
-    def __call__(self):
-        return self.now
-
-
 @asynccontextmanager
 async def waiting(**settings):
     """A client, a job that waits for the clock, and the clock."""
-    clock = Clock()
+    clock = Clock(time.time())
     given = EmulatorSettings(clock=clock, **{"batch_delay": 1_000.0, **settings})
     async with run_emulator(given) as gemini, httpx2.AsyncClient(base_url=gemini.url, headers=KEY) as client:
         requests = {"requests": {"requests": [{"request": row("a", "a")["request"]}] * 3}}

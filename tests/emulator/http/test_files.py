@@ -16,7 +16,7 @@ from tests.support.live import adapter
 from tests.support.scripted import run_emulator
 
 PIECE = 8 * 1024 * 1024
-"""What the client sends at a time (google-genai 3.4.0)."""
+"""Bytes that the client sends at a time (google-genai 3.4.0)."""
 
 
 @pytest.fixture

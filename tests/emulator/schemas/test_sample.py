@@ -99,10 +99,10 @@ def judge(schema: Any) -> Any:
 
 
 UNRESOLVED: type[Exception] = vars(jsonschema.exceptions)["_WrappedReferencingError"]
-"""What the judge raises about a reference; the package names it for itself alone."""
+"""The judge's exception about a reference, which its package does not export."""
 
 UNREADABLE_BY = (re.error, AttributeError, RecursionError, jsonschema.exceptions.UnknownType)
-"""What the judge raises about a schema, not about a value."""
+"""The judge's exceptions about a schema rather than a value."""
 
 
 def explain(record: dict[str, Any], schema: Any, problem: Exception | None) -> str:

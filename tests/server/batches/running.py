@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -71,13 +70,3 @@ async def jobs_at(gemini, client, key="k"):
     """The jobs that Gemini has."""
     got = await client.get(f"{gemini.url}/v1beta/batches", headers={"x-goog-api-key": key})
     return got.json().get("operations", [])
-
-
-class Clock:
-    """A time that a test moves on."""
-
-    def __init__(self):
-        self.now = time.time()
-
-    def __call__(self):
-        return self.now

@@ -13,7 +13,6 @@ from adapter.server.batches.rows import RowPlanner
 from tests.server.batches.running import (
     CHAT,
     MODEL,
-    Clock,
     begin,
     jobs_at,
     line,
@@ -24,6 +23,7 @@ from tests.server.batches.running import (
     wait_for_end,
 )
 from tests.server.endpoints.storing import put
+from tests.support.clocks import Clock
 from tests.support.guards import until
 
 EMBEDDING = "gemini-embedding-001"
@@ -318,7 +318,7 @@ async def test_a_file_that_a_request_names_may_be_deleted_before_its_answer_come
 
 
 async def test_a_file_that_gemini_would_forget_before_the_batch_ends_is_uploaded_again(tmp_path, monkeypatch):
-    clock = Clock()
+    clock = Clock(time.time())
     monkeypatch.setattr(time, "time", clock)
     async with serving(tmp_path, emulator=EmulatorSettings(clock=clock)) as (gemini, client):
         made = await put(client, b"%PDF" + bytes(2_000_000), name="a.pdf", mime_type="application/pdf")

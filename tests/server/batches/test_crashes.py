@@ -28,7 +28,8 @@ from adapter.upstream.uploads import FileUploads
 from adapter.wire.base import encode
 from adapter.wire.gemini.errors import Status
 from adapter.wire.openai.batches import Batch
-from tests.server.batches.running import Clock, begin, jobs_at, line, rows_of, wait_for_end
+from tests.server.batches.running import begin, jobs_at, line, rows_of, wait_for_end
+from tests.support.clocks import Clock
 from tests.support.guards import PATIENCE, until
 from tests.support.key_value import key_value_server
 from tests.support.scripted import adapter, answer, run_emulator, run_upstream
@@ -372,7 +373,7 @@ async def test_a_batch_of_a_client_that_brings_its_own_key_goes_on_when_it_asks(
     tmp_path, monkeypatch, caplog, platform
 ):
     monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
-    clock = Clock()
+    clock = Clock(time.time())
     monkeypatch.setattr("adapter.server.batches.asking.AT_ONCE", 1)
     own = {"upstream_auth": "caller", "upstream_keys": ()}
     async with run_emulator(EmulatorSettings(batch_delay=100.0, clock=clock)) as gemini:

@@ -1,6 +1,7 @@
 """The ends of batches: cancelled, cancelled too late, expired, failed, and failing for a while."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -13,7 +14,8 @@ from adapter.upstream.batch_jobs import BatchJobs
 from adapter.upstream.errors import UpstreamError, UpstreamUnavailable
 from adapter.upstream.uploads import FileUploads
 from adapter.wire.gemini.errors import Status
-from tests.server.batches.running import MODEL, Clock, begin, jobs_at, line, rows_of, run, serving, wait_for_end
+from tests.server.batches.running import MODEL, begin, jobs_at, line, rows_of, run, serving, wait_for_end
+from tests.support.clocks import Clock
 
 ROWS = [line(f"row-{n}", f"number {n}") for n in range(6)]
 SLOW = EmulatorSettings(batch_delay=1e9)
@@ -64,7 +66,7 @@ async def test_a_job_that_succeeds_though_it_was_cancelled_is_complete(tmp_path,
         """The job has ended at that moment."""
 
     monkeypatch.setattr(BatchJobs, "cancel", loses)
-    clock = Clock()
+    clock = Clock(time.time())
     slow = EmulatorSettings(clock=clock, batch_delay=1_000.0)
     async with serving(tmp_path, emulator=slow) as (gemini, client):
         batch = await begin(client, *ROWS)

@@ -176,7 +176,7 @@ PROBES = {
     "/inspector/exchanges": "/inspector/exchanges",
     "/inspector/script.js": "/inspector/{file}",
 }
-"""What is asked, and its name in the log."""
+"""Requests, and their names in the log."""
 
 
 async def test_probes_have_no_figures_and_a_line_only_in_detail():

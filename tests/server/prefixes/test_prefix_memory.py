@@ -11,19 +11,13 @@ from adapter.translate.prefix import Prefix
 from adapter.translate.signatures.earlier_answers import EarlierAnswers
 from adapter.translate.signatures.prefix_digest import PrefixDigest
 from adapter.wire.beginnings import Beginning
+from tests.support.clocks import Clock
 
 NONE = frozenset()
 TURNS = EarlierTurns(
     1, msgspec.Raw(b""), (), (), (), StandIns(), is_unsigned=False, turn="", speakers=NONE, shared_roles=NONE
 )
 ROW = ModelCapabilities(pattern="*", source="", date="")
-
-
-class Clock:
-    now = 1_000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -166,7 +166,7 @@ def check(marking, turns, body, *, shows_code, shows_images, is_cut=False):
 
 
 HIDDEN = ("toolCall", "toolResponse", "executableCode", "codeExecutionResult")
-"""What only Gemini saw: it is never another answer's, not even one with the same words."""
+"""Parts that only Gemini saw: no other answer may have them, not even one with the same words."""
 
 
 def check_marks(marking, parts, own, alike):

@@ -15,22 +15,13 @@ from adapter.upstream.errors import UpstreamError, UpstreamUnavailable
 from adapter.upstream.uploads import FileUploads
 from adapter.wire.gemini.errors import Status
 from tests.server.endpoints.storing import put
+from tests.support.clocks import Clock
 from tests.support.scripted import adapter, chat, run_emulator
 
 SMALL = b"%PDF-1.4 small"
 LARGE = b"%PDF-1.4 " + b"x" * (gemini_files.MAX_INLINE + 5_000_000)
 CHAT = "/v1/chat/completions"
 DAY = 86_400.0
-
-
-class Clock:
-    """A time that a test moves on."""
-
-    def __init__(self):
-        self.now = time.time()
-
-    def __call__(self):
-        return self.now
 
 
 @asynccontextmanager
@@ -114,7 +105,7 @@ async def test_responses_name_files_and_images_by_their_ids(tmp_path):
 
 
 async def test_a_copy_is_uploaded_again_before_it_expires(tmp_path, monkeypatch):
-    clock = Clock()
+    clock = Clock(time.time())
     monkeypatch.setattr(time, "time", clock)
     async with serving(tmp_path, clock) as (gemini, client):
         file_id = await store(client, LARGE)

@@ -17,7 +17,7 @@ from tests.support.live import free_port
 
 TIMEOUT, PAUSE = 0.3, 0.1
 PATIENT = 10.0
-"""Where a server that is only busy must not be taken for one that is down."""
+"""Seconds of patience for tests in which a busy server must not count as one that is down."""
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ PATHS = {
     "/v1/conversations": ("responses", 1),
     "/translate": ("chat/completions", 1),
 }
-"""What is asked, with the requests that are changed for it, and how often."""
+"""The kinds of requests, the seeds that are changed for them, and how often each is drawn."""
 
 ASKING: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "hi"}]},

@@ -88,7 +88,7 @@ DOCUMENTS: dict[str, Callable[[Apps], tuple[Document, Callable[[Any], object]]]]
     "an answer to the server that was changed": lambda asked: (RANDOM, partial(_relay, asked)),
     "a stream in pieces": lambda _: (RANDOM, _pieces),
 }
-"""What is made from the wire's types, and what the seeds become by chance."""
+"""Documents made from the wire's types, and documents made by changing seeds at random."""
 
 LABELS = tuple(f"{one.method} {one.template}" for one in ENDPOINTS if one.is_described)
 CHAINS = "chains of operations"

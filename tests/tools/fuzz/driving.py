@@ -34,7 +34,7 @@ PASSED_ON = (
     b"file_data", b"signature", b"fileSearch", b"urlContext", b"codeExecution", b"computer_use", b"computerUse",
     b"mcp_servers", b"mcpServers", b"retrieval", b"nterprise", b"continuation",
 )  # fmt: skip
-"""What goes to Gemini as the client sent it, for Gemini to judge: its own fields, and files."""
+"""Fields that go to Gemini as the client sent them, for Gemini to judge: its own fields, and files."""
 
 DEEPEST = 100
 """Levels that JSON of protobuf may have, hence Gemini's; the SDK's types judge no more than 200."""

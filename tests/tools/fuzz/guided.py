@@ -18,7 +18,7 @@ LONGEST = 30_000
 """Bytes of an input."""
 
 BLIND = 0.3
-"""How many of the changes are libFuzzer's own, which know nothing of documents."""
+"""The share of changes that are libFuzzer's own, which know nothing of documents."""
 
 
 def another(data: bytes, largest: int, seed: int) -> bytes:

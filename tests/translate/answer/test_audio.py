@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.answer.audio import SampleReader, Sound, read_wav, samples_of, wav
+from adapter.translate.answer.audio import SampleReader, Samples, Sound, WavFile, content_of, read_wav, samples_of, wav
 from adapter.translate.core.errors import AnswerError
 from adapter.wire.gemini.content import Blob
 
@@ -68,3 +68,34 @@ def test_a_file_of_two_channels_is_an_error_in_a_stream():
     data[22] = 2
     with pytest.raises(AnswerError, match="not 16-bit mono PCM"):
         SampleReader().feed(bytes(data))
+
+
+@pytest.mark.parametrize("text", ["+/8AAQ==", "-_8AAQ==", "-_8AAQ", "-_8AAQ=", "+/8AAQ====="])
+def test_base64_of_either_alphabet_is_read_however_it_is_padded(text):
+    assert content_of(Blob(data=text)) == b"\xfb\xff\0\x01"
+
+
+@pytest.mark.parametrize("text", ["A", "AA=A", "A A=", "A*==", "é"])
+def test_what_is_no_base64_is_an_error(text):
+    with pytest.raises(AnswerError, match="not base64") as raised:
+        content_of(Blob(data=text))
+    assert (raised.value.status, raised.value.code) == (502, "malformed_response")
+
+
+def test_chunks_before_the_samples_are_passed_over_also_those_of_odd_size():
+    whole = wav(b"abcd", 8_000)
+    for extra in (b"LIST\x04\0\0\0INFO", b"junk\x03\0\0\0abc\0"):
+        file = whole[:36] + extra + whole[36:]
+        assert read_wav(file) == WavFile((1, 1, 16), 8_000, 44 + len(extra), 4)
+        assert samples_of(blob(file)) == Samples(b"abcd", 8_000)
+        assert read_wav(whole[:12] + extra + whole[12:]) == WavFile((1, 1, 16), 8_000, 44 + len(extra), 4)
+
+
+@pytest.mark.parametrize(("mime_type", "rate"), [("audio/L16;codec=pcm;rate=16000", 16_000), ("audio/pcm", 24_000)])
+def test_samples_have_the_rate_that_their_type_tells(mime_type, rate):
+    assert samples_of(blob(b"abcd", mime_type)) == Samples(b"abcd", rate)
+
+
+@pytest.mark.parametrize("mime_type", ["audio/l160", "audio/mp3", "x-audio/pcm", ""])
+def test_other_sounds_have_no_samples(mime_type):
+    assert samples_of(blob(b"abcd", mime_type)) is None

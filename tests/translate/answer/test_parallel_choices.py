@@ -101,7 +101,7 @@ FACTS = {
     ),
     "newField": st.sampled_from([1, 2]),
 }
-"""What an answer may say beside its candidates."""
+"""Fields of an answer beside its candidates."""
 
 
 @st.composite

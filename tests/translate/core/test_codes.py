@@ -14,8 +14,10 @@ from tests.support.paths import REPOSITORY
 PACKAGE = REPOSITORY / "adapter"
 
 POSITIONS = {"Note": 2, "Rejected": 1, "approximated": 1, "dropped": 0, "rejected": 0, "_dropped": 0, "lost": 1}
-"""Where the code stands among the arguments of what writes a note. Methods called `note`, `drop` and `_lose` differ:
-there every text with the form of a code is one."""
+"""The position of the code among the arguments of the functions that write notes.
+
+Methods called `note`, `drop` and `_lose` differ in this: there every text with the form of a code is one.
+"""
 
 NAME = re.compile(r"[a-z]+(-[a-z]+)+")
 

@@ -17,7 +17,7 @@ WHOLE_ITEMS = {
     *("compaction_trigger", "configuration_update", "file_search_call", "item_reference", "mcp_approval_request"),
     *("mcp_approval_response", "mcp_list_tools", "program", "program_output", "web_search_call"),
 }
-"""What does not arrive at all, so that no field of it has a note of its own."""
+"""Kinds that do not arrive at all, so that none of their fields has a note of its own."""
 
 DROPPED = {"function_call_output": {"name", "namespace"}, "image_generation_call": {"error"}}
 """Fields that a kind has, and that are dropped with a note: a result goes by its call's name, an error has no image."""

@@ -35,7 +35,7 @@ PIXELS = {
     "5:4": "1152x928", "9:16": "768x1376", "16:9": "1376x768", "21:9": "1584x672", "1:4": "512x2048",
     "4:1": "2048x512", "1:8": "384x3072", "8:1": "3072x384",
 }  # fmt: skip
-"""What Gemini draws at 1K (ai.google.dev, image generation, 2026-11)."""
+"""The sizes that Gemini draws at 1K (ai.google.dev, image generation, 2026-11)."""
 
 EVERYTHING = msgspec.structs.replace(ROW, image_sizes=("512", "1K", "2K", "4K"), extreme_ratios=True)
 

@@ -4,6 +4,7 @@ import base64
 import io
 import struct
 import wave
+from itertools import product
 from typing import Any
 
 import av
@@ -139,6 +140,81 @@ FTYP = box(b"ftyp", b"M4A \0\0\0\0")
 )  # fmt: skip
 def test_headers_tell_or_tell_nothing(data, seconds):
     assert duration_of(data) == pytest.approx(seconds, abs=0.001)
+
+
+def element(name, content):
+    """An element of Matroska, with its size in one byte."""
+    return bytes.fromhex(name) + bytes([0x80 | len(content)]) + content
+
+
+APP = element("4d80", b"Lavf60") + element("ec", b"abc")
+SCALE = element("2ad7b1", (500_000).to_bytes(3, "big"))
+EBML = b"\x1aE\xdf\xa3" + bytes(20) + b"\x15\x49\xa9\x66"
+
+
+def opus(skipped, samples, *, between=b""):
+    head = b"OggS" + bytes(24) + b"OpusHead\1\1" + struct.pack("<H", skipped)
+    return head + between + b"OggS\0\4" + struct.pack("<Q", samples) + bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("data", "seconds"),
+    [
+        (FTYP + box(b"free", b"") + film(1_500), 1.5),
+        (FTYP + struct.pack(">I4s", 0, b"moov") + film(1_500)[8:], 1.5),
+        (FTYP + box(b"moov", box(b"udta", bytes(60)) + film(1_500)[8:]), 1.5),
+        (FTYP + film(2**64 - 1, version=1), 0),
+        (FTYP + film(1_500)[:-68], 1.5),
+        (FTYP + film(1_500)[:-69], 0),
+        (EBML + element("", APP + element("4489", struct.pack(">f", 1_500))), 1.5),
+        (EBML + element("", APP + SCALE + element("4489", struct.pack(">d", 1_500))), 0.75),
+        (EBML + element("", element("4489", struct.pack(">d", 1_500)) + SCALE), 0.75),
+        (EBML + b"\x40\x07" + element("4489", struct.pack(">f", 1_500)), 1.5),
+        (EBML + b"\x01\0\0\0\0\0\0\x07" + element("4489", struct.pack(">f", 1_500)), 1.5),
+        (EBML + b"\x86" + element("4489", struct.pack(">f", 1_500)), 0),
+        (opus(4_800, 52_800), 1),
+        (opus(4_800, 4_000), 0),
+        (opus(0, 48_000, between=b"OggS\0\0" + struct.pack("<Q", 960) + bytes(300_000)), 1),
+        (opus(0, 48_000)[:-29], 0),
+        (VORBIS + struct.pack("<I", 70_000) + b"OggS\0\0" + struct.pack("<Q", 140_000), 2),
+    ],
+)  # fmt: skip
+def test_a_duration_is_found_wherever_a_format_lets_it_stand(data, seconds):
+    assert duration_of(data) == pytest.approx(seconds, abs=0.001)
+
+
+MPEG = {
+    3: ("32 40 48 56 64 80 96 112 128 160 192 224 256 320", "44100 48000 32000", 1_152),
+    2: ("8 16 24 32 40 48 56 64 80 96 112 128 144 160", "22050 24000 16000", 576),
+    0: ("8 16 24 32 40 48 56 64 80 96 112 128 144 160", "11025 12000 8000", 576),
+}
+"""Kbits, rates and samples of a frame of layer III (ISO 11172-3, 2.4.2.3; ISO 13818-3; MPEG 2.5) by version."""
+
+
+@pytest.mark.parametrize("version", MPEG)
+def test_mp3_of_each_version_has_its_rates(version):
+    kbits, rates, samples = MPEG[version]
+    for bits, rate in product(enumerate(map(int, kbits.split()), 1), enumerate(map(int, rates.split()))):
+        head = bytes([0xFF, 0xE3 | version << 3, bits[0] << 4 | rate[0] << 2, 0])
+        size = samples // 8 * bits[1] * 1_000 // rate[1]
+        frame = head.ljust(size, b"\0")
+        padded = bytes([*head[:2], head[2] | 2, 0]).ljust(size + 1, b"\0")
+        other = bytes([*head[:2], (bits[0] % 14 + 1) << 4 | rate[0] << 2, 0])
+        assert duration_of(frame * 50) == pytest.approx(50 * size * 8 / bits[1] / 1_000)
+        assert duration_of(padded + frame + frame) == pytest.approx((3 * size + 1) * 8 / bits[1] / 1_000)
+        assert duration_of(padded + frame + other) == 0
+        counted = (head + bytes(4) + b"Info\0\0\0\1" + (777).to_bytes(4, "big")).ljust(size, b"\0") + other
+        assert duration_of(counted) == (pytest.approx(777 * samples / rate[1]) if size >= 20 else 0)
+
+
+def test_no_frame_is_one_of_another_layer_or_of_a_reserved_version_bitrate_or_rate():
+    good = b"\xff\xfb\x90\x00"
+    assert duration_of(good + bytes(413)) > 0
+    for bad in (b"\xfe\xfb\x90", b"\xff\xeb\x90", b"\xff\xfd\x90", b"\xff\xff\x90", b"\xff\xf9\x90", b"\xff\xdb\x90"):
+        assert duration_of(bad + bytes(414)) == 0
+    for bad in (b"\xff\xfb\x00", b"\xff\xfb\xf0", b"\xff\xfb\x9c"):
+        assert duration_of(bad + bytes(414)) == 0
+    assert duration_of(good[:3]) == 0
 
 
 def without_length(flac):

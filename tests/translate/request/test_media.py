@@ -142,7 +142,7 @@ BEGINNINGS = {
     "video/mp4": "AAAAIGZ0eXBpc29t",
     "video/webm": "GkXfo59ChoEB",
 }
-"""How files begin, in base64."""
+"""The first bytes of files, in base64."""
 
 
 def test_each_extension_stands_for_the_type_that_google_lists():

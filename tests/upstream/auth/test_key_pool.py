@@ -15,15 +15,9 @@ from adapter.upstream.auth.key_pool import (
 from adapter.upstream.errors import KeysCoolingDown, MissingKey, UpstreamError, from_answer
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import ErrorDetail, QuotaViolation, Status
+from tests.support.clocks import Clock
 
 ANYONE = Caller()
-
-
-class Clock:
-    now = 1_000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -23,17 +23,10 @@ from adapter.upstream.auth.vertex import (
 from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.model_path import model_path
 from adapter.wire.gemini.errors import Status
+from tests.support.clocks import Clock
 from tests.support.google_cloud import SECRET, workload_identity
 from tests.support.guards import PATIENCE
 from tests.support.paths import REPOSITORY
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1_000.0
-
-    def __call__(self):
-        return self.now
 
 
 async def bearer(auth):

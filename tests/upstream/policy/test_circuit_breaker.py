@@ -32,16 +32,9 @@ from adapter.wire.gemini.errors import Status
 from adapter.wire.gemini.generate import GenerateContentRequest
 from tests.support.chaos import answer
 from tests.support.circuits import still_circuits
+from tests.support.clocks import Clock
 
 PAUSE = 5.0
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1_000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

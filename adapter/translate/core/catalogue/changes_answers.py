@@ -211,7 +211,7 @@ ROWS = {
         "Look at the store: the log says what failed. The next request asks it again.",
     ),
     "signature-unproven": (
-        "Version 0.1 stored a thought signature for this call, and cannot show whether the call was edited since.",
+        "Version 0.1 stored a thought signature for this call; it is unknown whether the call was edited since.",
         "No action needed: it passes with the conversations of version 0.1.",
     ),
     "sound-in-pieces": (
