@@ -39,6 +39,8 @@ def test_a_path_of_chat_is_the_clients_own():
         tools=[
             {"type": "web_search"},
             {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "f"}]},
+            {"type": "crystal_ball"},
+            {"google_maps": {}},
         ],
     )
     assert view.path("messages[0].content[2].text") == "input[0].content[2].text"
@@ -47,6 +49,7 @@ def test_a_path_of_chat_is_the_clients_own():
     assert view.path("messages") == "input"
     assert view.path("messages[1]") == "input[1]"
     assert view.path("tools[1].function.parameters.a") == "tools[1].tools[0].parameters.a"
+    assert view.path("tools[2]") == "tools[3]"
     assert view.path("temperature") == "temperature"
     assert view.path("elsewhere[0].messages[0]") == "elsewhere[0].messages[0]"
 
