@@ -34,7 +34,7 @@ PURE = [CASES, *UNITS]
 ENDPOINTS = ["tests/server/endpoints", "tests/server/pipeline"]
 STORED = ["tests/server/batches", "tests/server/state", "tests/server/observe"]
 NETWORK = [f"tests/{layer}" for layer in ("server", "upstream", "store", "emulator")]
-"""Two thirds of the other tests, by what they take: they wait for sockets, so one lane of them needs half a core."""
+"""Two thirds of the other tests, by their duration: they wait for sockets, so one lane of them needs half a core."""
 
 COVERAGE = [
     *("-p", "tests.support.traced_calls"),
@@ -47,7 +47,7 @@ HOUSE = ["tests/test_layers.py", "tests/test_rules.py", "tests/test_drift.py", "
 """The rules of the house, which any change may break."""
 
 KNOWN_RED: list[str] = []
-"""Tests that were red on 2026-11-30 and are still to be mended, here or in what they test; each run names them."""
+"""Tests that fail since 2026-11-30 and are still to be mended, with the code that they test; each run names them."""
 
 APART_FOLDERS = ["tests/clients", "tests/replicas", "tests/faults"]
 """Folders of such groups alone: not even their imports are needed."""
@@ -75,7 +75,7 @@ class Lane(NamedTuple):
     advice: str = TEST_ADVICE
 
     def start(self, folder: str) -> "RunningLane":
-        """Start the check; what it says goes to a file in a folder until it is over."""
+        """Start the check; its output goes to a file in a folder."""
         descriptor, path = tempfile.mkstemp(dir=folder)
         with os.fdopen(descriptor, "wb") as output:
             process = subprocess.Popen(self.command, stdout=output, stderr=subprocess.STDOUT)
@@ -83,14 +83,14 @@ class Lane(NamedTuple):
 
 
 class RunningLane(NamedTuple):
-    """A check that was started."""
+    """A check that runs."""
 
     lane: Lane
     process: subprocess.Popen[bytes]
     output: Path
 
     def end(self) -> list[str]:
-        """Wait for its end and print what it said; the names of what failed."""
+        """Wait for the end of the check and print its output; return the lines about its failure."""
         code = self.process.wait()
         print("$", shorten(self.lane.command))
         print(self.output.read_text(encoding="utf-8", errors="replace"), flush=True)
@@ -103,19 +103,19 @@ def failure(lane: Lane) -> list[str]:
 
 
 def shorten(command: list[str]) -> str:
-    """A command as it can be read."""
+    """Return a command short enough to read."""
     text = " ".join(["python", *command[1:]])
     return text if len(text) < 400 else f"{text[:400]} ..."
 
 
 def run(lane: Lane) -> list[str]:
-    """Run one check that shows what it does; its name if it fails."""
+    """Run one check with its output on the terminal; return the lines about its failure."""
     print("$", shorten(lane.command), flush=True)
     return failure(lane) if subprocess.run(lane.command, check=False).returncode else []
 
 
 def run_beside(shown: Lane, *others: Lane) -> list[str]:
-    """Run checks side by side, of which one shows what it does; the names of those that failed."""
+    """Run checks in parallel, one of them with its output on the terminal; return the lines about those that failed."""
     with tempfile.TemporaryDirectory() as folder:
         running = [lane.start(folder) for lane in others]
         failed = run(shown)
@@ -123,7 +123,7 @@ def run_beside(shown: Lane, *others: Lane) -> list[str]:
 
 
 def lint() -> None:
-    """Run ruff; it is quick, so nothing else starts where it fails."""
+    """Run ruff. It is quick, so nothing else starts if it fails."""
     advice = "python -m ruff check --fix . && python -m ruff format ."
     failed = [name for check in LINT for name in run(Lane(check, advice))]
     if failed:
@@ -131,7 +131,7 @@ def lint() -> None:
 
 
 def leave(failed: list[str]) -> None:
-    """End with what failed and what to do."""
+    """End with the failed checks, and advice."""
     if failed:
         print("FAILED:", *failed, sep="\n  ")
         sys.exit(1)
@@ -157,23 +157,23 @@ def others() -> tuple[Lane, ...]:
 
 
 def ignoring(*paths: str) -> list[str]:
-    """The arguments that leave out paths."""
+    """Return the arguments that leave out paths."""
     return [f"--ignore={path}" for path in paths]
 
 
 def everything() -> list[str]:
-    """Run all that a change must pass; what failed."""
+    """Run all checks that a change must pass; return the lines about those that failed."""
     pure = Lane([*PYTEST, "-n", AT_ONCE, *COVERAGE, *PURE], PURE_ADVICE)
     return run_beside(*others(), pure, Lane(TYPES, TYPES_ADVICE))
 
 
 def tests() -> list[str]:
-    """Run all tests alone; what failed."""
+    """Run all tests alone; return the lines about those that failed."""
     return run_beside(*others(), Lane([*PYTEST, "-n", AT_ONCE, *PURE]))
 
 
 def quick() -> list[str]:
-    """Run what most changes need; what failed."""
+    """Run the checks that most changes need; return the lines about those that failed."""
     first, second = ([*PYTEST, "-x", "-n", AT_ONCE, *chosen] for chosen in ([CASES, *HOUSE], UNITS))
     return run_beside(Lane(first), Lane(second), Lane(TYPES, TYPES_ADVICE))
 

@@ -1,4 +1,4 @@
-"""One rule per field, one case per rule: what holds between the request type, the rules and `conformance/`."""
+"""One rule per field, one case per rule: the request type, the rules and `conformance/` agree."""
 
 import inspect
 import re

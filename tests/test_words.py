@@ -93,6 +93,23 @@ def test_functions_are_named_by_what_they_do():
     assert not {file: names for file, names in bad.items() if names}, "name these by a verb, or by the field's term"
 
 
+BANNED_VARIABLES = frozenset(["told", "said", "heard", "kept"])
+"""Names of variables that say what somebody did, and not what the value is."""
+
+
+def test_variables_are_named_by_what_they_hold():
+    bad = {}
+    for path in FILES:
+        if path.is_relative_to(PACKAGE):
+            source = read_source(path)
+            bad[name_of(path)] = {
+                f"{line}: {name}"
+                for name, line in (*source.names, *source.attributes)
+                if name.strip("_") in BANNED_VARIABLES
+            }
+    assert not {file: names for file, names in bad.items() if names}
+
+
 def test_classes_have_the_fields_words():
     bad = {}
     for path in FILES:

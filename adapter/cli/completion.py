@@ -10,7 +10,7 @@ from adapter.cli.documented import DocumentedError
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what completes commands and flags in a SHELL: add its output to the shell's start-up file."""
+    """Print the code that completes commands and flags in a SHELL: add it to the shell's start-up file."""
     made = get_completion_class(shell)
     if made is None:
         raise DocumentedError(f"click knows no completion for {shell}", "commands.md#adapter-completion")

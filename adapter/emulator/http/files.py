@@ -71,7 +71,7 @@ class Upload:
     """An upload that has begun: the client's description of the file, the bytes so far, their digest."""
 
     name: str
-    told: dict[str, Any]
+    metadata: dict[str, Any]
     mime_type: str
     key: str
     data: Content = field(default_factory=Content)
@@ -148,7 +148,7 @@ class Files:
         digest = upload.digest.hexdigest().encode()
         return {
             "name": upload.name,
-            **({"displayName": upload.told["displayName"]} if "displayName" in upload.told else {}),
+            **({"displayName": upload.metadata["displayName"]} if "displayName" in upload.metadata else {}),
             "mimeType": upload.mime_type,
             "sizeBytes": str(upload.data.size),
             "createTime": timestamp(now),

@@ -70,7 +70,7 @@ class RequestSender:
                 running = list(self._running)
                 for task in running:
                     task.cancel()
-                # They take back what they have asked, as long as the files are open.
+                # Each cancelled request notes in the log that it was taken back: so wait while the log is still open.
                 await asyncio.gather(*running, return_exceptions=True)
         if self._outage is not None:
             raise self._outage
@@ -90,7 +90,7 @@ class RequestSender:
             while (left := next_at - time.monotonic()) > 0 and not context.should_end:
                 await context.sleep(left)
             if context.service.shutdown.has_begun:
-                # The next process asks for the rest. What runs has until this one ends.
+                # The next process asks for the rest. Running requests may go on until this process ends.
                 await asyncio.Event().wait()
             if context.should_end or self._outage is not None:
                 self._slots.release()
@@ -127,7 +127,7 @@ class RequestSender:
             counts.completed += is_good
             counts.failed += not is_good
         except (OSError, NotStored) as error:
-            # Those that are asked for already still bring their answers; then the phase ends with this error.
+            # Running requests still get their answers; then the phase ends with this error.
             self._outage = error
         except asyncio.CancelledError:
             if has_asked:
@@ -159,7 +159,7 @@ class RequestSender:
                 pause *= 2
 
     def _interrupted_line(self, request: BatchLineRequest) -> bytes:
-        """Return the line of the error file for a request during whose attempts the process died each time."""
+        """Return the error line of a request during all of whose attempts the process died."""
         line = self._context.line_id(request.place.line, request.custom_id)
         text = f"The server stopped {MAX_ATTEMPTS} times while this request was answered. It may have been billed."
         return batches.error_line(line, "interrupted", text)

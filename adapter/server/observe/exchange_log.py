@@ -352,7 +352,7 @@ class ExchangeLog:
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
-        self._kept: deque[Exchange] = deque()
+        self._exchanges: deque[Exchange] = deque()
         self._large: deque[tuple[int, Exchange]] = deque()
         self._large_bytes = 0
         self._tapped = 0
@@ -396,9 +396,9 @@ class ExchangeLog:
         if not self.enabled or exchange.client is None:
             return
         exchange.is_running, exchange.number = False, next(self._numbers)
-        self._kept.append(exchange)
-        if len(self._kept) > MAX_KEPT:
-            oldest = self._kept.popleft()
+        self._exchanges.append(exchange)
+        if len(self._exchanges) > MAX_KEPT:
+            oldest = self._exchanges.popleft()
             if self._large and self._large[0][1] is oldest:
                 self._large_bytes -= self._large.popleft()[0]
         size = exchange.size
@@ -416,7 +416,7 @@ class ExchangeLog:
 
     def newest_first(self, client: str = "") -> list[Exchange]:
         """Return a client's exchanges that have ended, the newest first."""
-        return [exchange for exchange in reversed(self._kept) if exchange.client == client]
+        return [exchange for exchange in reversed(self._exchanges) if exchange.client == client]
 
     def find(self, exchange_id: str, client: str = "") -> Exchange | None:
         """Find a client's exchange by its key or request id; of several with one id the newest."""

@@ -177,14 +177,14 @@ class PrefixDigest(msgspec.Struct, eq=False):
         if self._results:
             self._end_results()
         data = [result.strip().encode("utf-8", "surrogatepass") for result in results]
-        asked: Sequence[str] = calls
+        digests: Sequence[str] = calls
         if len(calls) == len(sizes):
-            told = [b"0:1;%d:%b" % (len(one), one) for one in data]
+            encoded = [b"0:1;%d:%b" % (len(one), one) for one in data]
         else:
-            asked, told = _in_digests_order(sizes, calls, data)
+            digests, encoded = _in_digests_order(sizes, calls, data)
         update, digest_so_far = self._running.update, self._running.hexdigest
         keys: dict[str, int] = {}
-        for step, (text, size, call, result) in enumerate(zip(texts, sizes, asked, told, strict=True)):
+        for step, (text, size, call, result) in enumerate(zip(texts, sizes, digests, encoded, strict=True)):
             words = text.strip().encode("utf-8", "surrogatepass") if text else b""
             update(b"a%d:0:%d:%b%b" % (len(words), size, words, call.encode()))
             if step in wanted:
@@ -219,17 +219,17 @@ def _in_digests_order(
     sizes: Sequence[int], calls: Sequence[str], results: Sequence[bytes]
 ) -> tuple[list[str], list[bytes]]:
     """Join the digests of each step's calls in their order, and the results of these calls."""
-    asked: list[str] = []
-    told: list[bytes] = []
+    digests: list[str] = []
+    encoded: list[bytes] = []
     first = 0
     for size in sizes:
         order = sorted(range(first, first + size), key=calls.__getitem__)
-        asked.append("".join([calls[call] for call in order]))
-        told.append(
+        digests.append("".join([calls[call] for call in order]))
+        encoded.append(
             b"".join([b"%d:1;%d:%b" % (place, len(results[call]), results[call]) for place, call in enumerate(order)])
         )
         first += size
-    return asked, told
+    return digests, encoded
 
 
 def _content_form(content: str | list[ContentPart] | None) -> bytes:

@@ -35,7 +35,7 @@ def lines(*rows):
 
 
 async def begin(client, *rows, url=CHAT, content=None, **fields):
-    """A new batch."""
+    """Begin a batch; return it."""
     file = await put(client, lines(*rows) if content is None else content, name="in.jsonl", purpose="batch")
     body = {"input_file_id": file["id"], "endpoint": url, "completion_window": "24h", **fields}
     got = await client.post("/v1/batches", json=body)
@@ -44,7 +44,7 @@ async def begin(client, *rows, url=CHAT, content=None, **fields):
 
 
 async def wait_for_end(client, batch):
-    """The batch once it has ended."""
+    """Wait until a batch has ended; return it."""
     while True:
         got = (await client.get(f"/v1/batches/{batch['id']}")).json()
         if got["status"] in OVER:

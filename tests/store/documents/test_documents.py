@@ -39,7 +39,7 @@ async def reopened(path, clock):
 
 
 BOUNDED = pytest.mark.parametrize("make", ["memory", "sqlite"], indirect=True)
-"""The size of what a server holds is bounded by its own settings."""
+"""Limits of the store; the bytes that a server holds are bounded by its own settings."""
 
 
 async def test_what_was_put_is_found_by_its_own_client_only(make):
