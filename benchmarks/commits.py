@@ -53,6 +53,7 @@ _NAMES = (
 COMPARED = [
     *(one for one in ALL if one.name in _NAMES),
     row(1, 40, "repeated"),
+    row(1, 40, "appended"),
     *(row(calls, 40, how) for calls in (200, 400) for how in ("repeated", "repeated, unknown ids")),
     *(row(calls, 40, "appended") for calls in (100, 400)),
     *(row(calls, 40, "appended", over=over) for over in ("responses", "previous_response_id") for calls in (100, 400)),
@@ -62,6 +63,7 @@ INSTRUCTIONS_FOR = {
     "small chat, 16": 100,
     "20 KB, 10 tools, 16": 50,
     "agent, 1 call, repeated": 40,
+    "agent, 1 call, appended": 40,
     "streams, 50, unpaced": 10,
 }
 """Requests of the first server; 4 for large ones."""
