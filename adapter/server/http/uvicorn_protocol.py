@@ -60,6 +60,11 @@ MAX_UNREAD_BODY = 256 * 1024
 uvicorn's 64 KB, and each pause costs two system calls and a turn of the loop."""
 
 
+SMALL_PIECE = 4
+"""A piece is small if the unread body before it has more than so many times its bytes. From the first small piece on a
+buffer grows, because to join many small ones one by one would copy a body again and again."""
+
+
 LINGER_S = 1.0
 """Seconds in which a client may read an early answer while it still sends its body."""
 
@@ -295,7 +300,8 @@ class ServerProtocol(HttpToolsProtocol):
             return
         unread: bytes | bytearray = cycle.body
         if unread:
-            unread = unread if isinstance(unread, bytearray) else bytearray(unread)
+            if isinstance(unread, bytes) and len(unread) > SMALL_PIECE * len(body):
+                unread = bytearray(unread)
             unread += body
         else:
             unread = body
