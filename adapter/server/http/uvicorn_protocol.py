@@ -31,6 +31,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import httptools
@@ -291,7 +292,7 @@ class ServerProtocol(HttpToolsProtocol):
             self.cycle.transport = cast(asyncio.Transport, _LingeringTransport(self))
 
     def _size_of_head(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body (callback of httptools). One that comes in a single piece is never copied."""

@@ -32,6 +32,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from itertools import chain
 from math import inf
 from typing import cast
 
@@ -443,4 +444,4 @@ def _join(fields: list[tuple[str, str]]) -> dict[str, str]:
 
 def _size_of(fields: list[tuple[bytes, bytes]]) -> int:
     """Return the bytes of header fields."""
-    return sum(len(name) + len(value) for name, value in fields)
+    return sum(map(len, chain.from_iterable(fields)))
