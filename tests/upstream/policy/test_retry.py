@@ -158,26 +158,31 @@ async def test_no_other_key_is_tried_without_time_for_it():
     assert await run(error, "never", deadline=MARGIN - 0.1) == (error, ["never"], [])
 
 
-async def test_three_calls_may_always_try_again():
-    retry = Retry(UpstreamSettings(), FakeWorld().world)
+async def fail_together(retry, number, ended):
+    """Let calls fail at the same time; return how many attempts there were once so many of them had ended."""
     first, second = asyncio.Event(), asyncio.Event()
     tries = 0
 
     async def attempt():
         nonlocal tries
         tries += 1
-        await (first if tries <= 4 else second).wait()
+        await (first if tries <= number else second).wait()
         raise error_of(503)
 
-    calls = [asyncio.create_task(attempts_of(retry, attempt, 1_000.0)) for _ in range(4)]
-    while tries < 4:
+    calls = [asyncio.create_task(attempts_of(retry, attempt, 1_000.0)) for _ in range(number)]
+    while tries < number:
         await asyncio.sleep(0)
     first.set()
-    while not any(call.done() for call in calls):
+    while sum(call.done() for call in calls) < ended:
         await asyncio.sleep(0)
-    assert tries == 7
+    seen = tries
     second.set()
     assert all(isinstance(end, UpstreamError) for end in await asyncio.gather(*calls, return_exceptions=True))
+    return seen
+
+
+async def test_three_calls_may_always_try_again():
+    assert await fail_together(Retry(UpstreamSettings(), FakeWorld().world), 4, ended=1) == 7
 
 
 async def test_retries_of_one_call_count_once_in_the_budget():
@@ -186,24 +191,7 @@ async def test_retries_of_one_call_count_once_in_the_budget():
 
 async def test_a_storm_of_errors_is_hardly_repeated():
     retry = Retry(UpstreamSettings(), FakeWorld().world)
-    first, second = asyncio.Event(), asyncio.Event()
-    tries = 0
-
-    async def attempt():
-        nonlocal tries
-        tries += 1
-        await (first if tries <= 30 else second).wait()
-        raise error_of(503)
-
-    calls = [asyncio.create_task(attempts_of(retry, attempt, 1_000.0)) for _ in range(30)]
-    while tries < 30:
-        await asyncio.sleep(0)
-    first.set()
-    while sum(call.done() for call in calls) < 24:
-        await asyncio.sleep(0)
-    assert tries == 36, "a fifth of 30 may try again"
-    second.set()
-    assert all(isinstance(end, UpstreamError) for end in await asyncio.gather(*calls, return_exceptions=True))
+    assert await fail_together(retry, 30, ended=24) == 36, "a fifth of 30 may try again"
     attempt_again, left = script(error_of(503), "done")
     assert await attempts_of(retry, attempt_again, 1_000.0) == "done", "the budget is free again"
     assert left == []
