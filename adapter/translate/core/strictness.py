@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from operator import attrgetter
 from typing import Literal
 
 from adapter.translate.core.catalogue import CODES
@@ -63,8 +62,6 @@ _EXACT, _REJECTED = Fate.EXACT, Fate.REJECTED
 """Tools and long histories have hundreds of notes, and to read a member of an enumeration takes longer than all else
 that is asked of one (Python 3.11)."""
 
-_FATE = attrgetter("fate")
-
 
 def gravest_first(notes: Sequence[Note]) -> list[Note]:
     """Return the losses among notes, the gravest first, else in their order."""
@@ -91,9 +88,10 @@ def counts_by_severity(notes: Sequence[Note], more: Sequence[Note] = ()) -> dict
     for code, number in count_losses(notes, more).items():
         severity = CODES[code].severity
         counts[severity] = counts.get(severity, 0) + number
-    if refused := [*map(_FATE, own_notes(notes)), *map(_FATE, more)].count(_REJECTED):
-        counts[Severity.BREAKS] = counts.get(Severity.BREAKS, 0) + refused
-    return {severity.value: counts[severity] for severity in _GRAVEST_FIRST if severity in counts}
+    for note in (*own_notes(notes), *more):
+        if note.fate is _REJECTED:
+            counts[Severity.BREAKS] = counts.get(Severity.BREAKS, 0) + 1
+    return {severity.value: counts[severity] for severity in _GRAVEST_FIRST if severity in counts} if counts else {}
 
 
 def how_to_allow(note: Note, level: Strictness) -> str:
