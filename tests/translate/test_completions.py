@@ -46,6 +46,24 @@ def test_what_openai_refuses_is_refused_at_its_field(fields: Object, path: str) 
     assert {note.code for note in raised.value.notes} <= set(CODES)
 
 
+def test_tokens_are_the_texts_that_they_stand_for() -> None:
+    def text_of(tokens: list[int]) -> str:
+        if 7 in tokens:
+            raise ValueError("no token")
+        return "".join(map(chr, tokens))
+
+    def texts(prompt: list[str | int | list[int]]) -> list[object]:
+        made = to_chat(CompletionRequest(model="m", prompt=prompt), ROW, text_of)
+        return [one.messages[-1].content for one in made.requests]
+
+    assert texts([97, 98]) == ["ab"]
+    assert texts([[97, 98], "c", [100], ""]) == ["ab", "c", "d", "\n"]
+    for wrong, path in (([[97], [7]], "prompt[1]"), ([7], "prompt")):
+        with pytest.raises(Rejected, match="no tokens of OpenAI's: no token") as raised:
+            texts(wrong)  # type: ignore[arg-type]
+        assert (raised.value.note.path, raised.value.note.code) == (path, "malformed-value")
+
+
 def test_the_first_answers_are_the_best_ones_and_as_many_as_asked_for_need_no_note() -> None:
     codes = [[note.code for note in view_of(prompt="a", n=2, best_of=most, max_tokens=5).notes] for most in (2, 3)]
     assert [("best-of-unavailable" in one) for one in codes] == [False, True]
@@ -173,6 +191,7 @@ def events_of(stream: CompletionStream, chunks: list[Object]) -> list[Completion
 
 def test_a_stream_says_what_the_whole_answer_says() -> None:
     view = view_of(prompt=["a", "b"], n=2, echo=True, max_tokens=5, stream=True)
+    assert CompletionStream(view, 1, "cmpl-1", 7).usage is None
     stream = CompletionStream(view, 1, "cmpl-1", 7)
     made = events_of(
         stream,

@@ -148,14 +148,14 @@ def _resolution(detail: str | None, path: str, context: Context) -> tuple[PartMe
     return PartMediaResolution(level=level), []
 
 
-def _audio(part: ContentPart, path: str, context: Context) -> Converted:
+def _audio(part: ContentPart, path: str, _: Context) -> Converted:
     if part.input_audio is None:
         raise Rejected(f"{path}.input_audio", "value-missing", "the part has no audio")
     data, format_ = part.input_audio.data, part.input_audio.format or "wav"
     name = format_.lower().removeprefix("audio/")
     mime_type = AUDIO_FORMATS.get(name) or MIME_TYPES.get(name, f"audio/{name}")
     if _is_data_url(data):
-        parts, notes = from_url(data, f"{path}.input_audio.data", context)
+        parts, notes = _data_url(data, f"{path}.input_audio.data", "")
         found = parts[0].inline_data
         if part.input_audio.format and found is not None and found.mime_type != mime_type:
             reason = f"the data say that they are {found.mime_type}"

@@ -18,7 +18,9 @@ from mutmut.mutation.file_mutation import Mutation, create_mutations, deep_repla
 from tests.support.paths import REPOSITORY
 
 TRANSLATE = REPOSITORY / "adapter" / "translate"
-_FOR_READERS = re.compile(r"__all__|\w+ = (Literal\[|TypeVar\()")
+_FOR_READERS = re.compile(
+    r"__all__|[A-Z]\w+ = ((Literal|Callable|Generator|Mapping|tuple|dict)\[|TypeVar\(|[A-Z]\w+ \| )"
+)
 
 
 class Mutant(NamedTuple):

@@ -36,8 +36,14 @@ def test_the_urls_of_all_kinds_of_parts_are_fetched():
         ContentPart(type="file", file=File(file_url=D)),
         ContentPart(type="video_url", video_url=MediaUrl(url="http://example.com/e")),
         ContentPart(type="text", text=A),
+        ContentPart(type="document_url", document_url="https://example.com/f"),
+        ContentPart(type="document_url", document_url=MediaUrl(url="https://example.com/g")),
+        ContentPart(type="file", file=File(file_data="https://example.com/h")),
+        ContentPart(type="input_file", file_data="https://example.com/i"),
+        ContentPart(type="file_url", file_url=MediaUrl(url="https://example.com/j")),
     ]
-    assert remote_urls(request(*parts).messages) == [A, B, C, D, "http://example.com/e"]
+    others = [f"https://example.com/{name}" for name in "fghij"]
+    assert remote_urls(request(*parts).messages) == [A, B, C, D, "http://example.com/e", *others]
 
 
 def test_what_gemini_reads_itself_is_not_fetched():
