@@ -29,11 +29,11 @@ def test_fields_that_are_taken():
     assert upload().mime_type == "text/plain"
 
 
-@pytest.mark.parametrize("purpose", [*files.READ, *files.STORED])
+@pytest.mark.parametrize("purpose", ["batch", "user_data", "vision", "assistants", "fine-tune", "evals"])
 def test_each_purpose_is_taken_and_one_that_nothing_reads_is_told(purpose):
     made = form(purpose=purpose)
     assert made.purpose == purpose
-    assert [note.code for note in made.notes] == (["purpose-not-served"] if purpose in files.STORED else [])
+    assert [note.code for note in made.notes] == (["purpose-not-served"] if purpose in ("fine-tune", "evals") else [])
 
 
 def test_a_longer_life_than_the_servers_is_cut_and_told():

@@ -4,11 +4,14 @@ import ast
 import re
 from functools import cache
 
+import msgspec
 import pytest
 
 from adapter.translate.core.catalogue import CODES, breaks, changes_answers, cosmetic, costs
 from adapter.translate.core.codes import Severity
-from adapter.translate.core.notes import Fate, Note
+from adapter.translate.core.notes import Fate, Note, unknown_notes
+from adapter.wire.base import WHOLE
+from adapter.wire.surrogates import REPLACED
 from tests.support.paths import REPOSITORY
 
 PACKAGE = REPOSITORY / "adapter"
@@ -109,4 +112,14 @@ def test_what_is_rejected_breaks_whatever_its_code():
 
 
 def test_what_arrives_has_neither_code_nor_severity():
-    assert Note("seed", Fate.EXACT).severity is None
+    assert (Note("seed", Fate.EXACT).severity, Note("seed", Fate.EXACT).code) == (None, "")
+
+
+def test_what_decoding_found_says_what_it_is():
+    found = unknown_notes({"a": REPLACED, "b": WHOLE, "c": msgspec.Raw(b"1")})
+    assert [(note.path, note.code) for note in found] == [
+        ("a", "character-replaced"),
+        ("b", "number-spelling"),
+        ("c", "unknown-field"),
+    ]
+    assert all(note.reason for note in found)

@@ -65,3 +65,10 @@ def test_a_model_without_extreme_ratios_or_sizes_is_asked_for_the_nearest():
     row = msgspec.structs.replace(EVERYTHING, extreme_ratios=False, image_sizes=("1K", "2K"))
     assert config_for("512x2048", row) == ("9:16", "1K", ["image-size-nearest"])
     assert config_for("4096x4096", row) == ("1:1", "2K", ["image-size-nearest"])
+
+
+def test_compression_is_the_quality_of_what_is_written_which_has_no_0():
+    for value, quality in ((0, 1), (1, 1), (2, 2), (100, 100)):
+        wanted = ImageRequest(prompt="a", model="m", output_format="jpeg", output_compression=value)
+        plan = to_gemini(ImageContext(request=wanted, served=ServedModel("m", ROW, "", "m")))
+        assert plan.form.quality == quality
