@@ -143,14 +143,16 @@ STEP: list[dict[str, Any]] = [
     {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]},
     {"role": "tool", "tool_call_id": "a", "content": "done"},
 ]
-PARALLEL = [
-    {
-        "role": "assistant",
-        "content": "two",
-        "tool_calls": [{"id": i, "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in "ab"],
-    },
-    *({"role": "tool", "tool_call_id": i, "content": '{"ok":1}'} for i in "ab"),
-]
+
+
+def parallel(ids):
+    """A step with a call for each id."""
+    calls = [{"id": i, "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in ids]
+    results = [{"role": "tool", "tool_call_id": i, "content": '{"ok":1}'} for i in ids]
+    return [{"role": "assistant", "content": "some", "tool_calls": calls}, *results]
+
+
+PARALLEL = parallel("ab")
 RECORD = {"id:a": Signature(value="U0lH", id="g1", digest=call_digest("f", "{}"), spelling=call_spelling("f", "{}"))}
 ODD_ID = [
     {"role": "assistant", "tool_calls": [{"id": '"\u00e9', "function": {"name": "f", "arguments": "{}"}}]},
@@ -192,6 +194,16 @@ WITH_PARTS = {"id:a": Signature(value="U0lH", digest=call_digest("f", "{}"), par
         ([STEP[0], {**STEP[1], "tool_call_id": "b"}], {}, 0),
         ([{**STEP[0], "reasoning_content": "r"}, STEP[1]], {}, 0),
         ([STEP[0], STEP[0], STEP[1]], {}, 0),
+        (parallel("abcdefghi"), {}, 10),
+        (parallel("abcdefghij"), {}, 0),
+        (parallel("aa"), {}, 0),
+        ([*STEP, {**STEP[0], "reasoning_content": "r"}, STEP[1], *PARALLEL, *STEP], {}, 7),
+        ([*parallel("c"), *STEP, *PARALLEL, *parallel("d")], WITH_PARTS, 4),
+        # The first step joins the answer before it.
+        ([{"role": "assistant", "content": "text"}, *STEP * 3], {}, 4),
+        ([{"role": "assistant", "content": "text"}, *STEP], {}, 0),
+        ([{"role": "assistant", "content": "text"}, {"role": "user", "content": ""}, *STEP * 3], {}, 4),
+        ([{"role": "assistant", "content": "text"}, {"role": "user", "content": ""}, *STEP], {}, 0),
     ],
 )
 def test_usual_steps_are_plain_and_others_are_not(messages, records, number, monkeypatch):

@@ -272,8 +272,11 @@ _KINDS: dict[tuple[Any, ...], str] = {
 """The kinds of plain messages by role, type of the content, number of calls, type of the result's id, and whether they
 have nothing beside these."""
 
-_OTHER_KINDS = dict.fromkeys(RESULT_ROLES, "r")
-"""Other results; what is left is a "-"."""
+_OTHER_KINDS = {"assistant": "a", **dict.fromkeys(RESULT_ROLES, "r")}
+"""Other answers and other results; what is left is a "-"."""
 
-_RUN = re.compile("(?:" + "|".join([f"{count}t{{{count}}}(?![tr])" for count in range(1, _MOST_CALLS + 1)]) + ")+")
-"""Steps in a row: behind each answer are as many results as it has calls, and no more."""
+_RUN = re.compile(
+    "(?<![a1-9])(?:" + "|".join([f"{count}t{{{count}}}(?![tr])" for count in range(1, _MOST_CALLS + 1)]) + ")+"
+)
+"""Steps in a row: behind each answer are as many results as it has calls, and no more. No answer is before the first,
+since the two would become one turn."""
