@@ -3,11 +3,13 @@
 import socket
 import ssl
 
+import msgspec
 import pytest
 import trustme
 
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from adapter.upstream.transport.httpx2_transport import Httpx2Transport
+from adapter.wire.gemini.pieces import Piece
 from tests.support.chaos import answer, running
 from tests.upstream.transport.sending import open_transport, whole
 
@@ -40,6 +42,9 @@ async def test_tls_works_with_the_certificates_of_a_file(kind, authority, ca_fil
     ):
         assert await whole(await send()) == b"ok"
         assert await whole(await send()) == b"ok"
+        pieces: list[Piece] = [b"begin", memoryview(msgspec.Raw(b"x" * 400_000)), b"", b"end"]
+        assert await whole(await send(body=pieces)) == b"ok"
+        assert chaos.exchanges[-1].body == b"".join(pieces)
         assert chaos.connections == 1
 
 
