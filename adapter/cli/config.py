@@ -28,7 +28,7 @@ def show(config: Path | None, *, is_all: bool, **flags: Any) -> None:
     for one in changed_settings:
         click.echo(f"{one.name} = {one.value}  ({one.origin})")
     if is_all:
-        changed = {one.name for one in changed_settings}
+        changed = {changed_setting.name for changed_setting in changed_settings}
         for setting in all_settings():
             if setting.name not in changed:
                 click.echo(f"{setting.name} = {safe_value(settings, setting.name)}  (default)")

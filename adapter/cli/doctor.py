@@ -58,7 +58,7 @@ def doctor(config: Path | None, *, as_json: bool, **flags: Any) -> None:
     else:
         for one in findings:
             _show(one)
-    if any(one.state == "error" for one in findings):
+    if any(finding.state == "error" for finding in findings):
         raise SystemExit(1)
 
 

@@ -311,7 +311,7 @@ def _code(code: str, count: CodeCount) -> CodeReport:
         requests=count.requests,
         conversations=len(count.conversations),
         fields=dict(count.fields.most_common(MOST_FIELDS)),
-        examples=[Sighting(one.place.file, one.place.position) for one in count.examples],
+        examples=[Sighting(example.place.file, example.place.position) for example in count.examples],
     )
 
 

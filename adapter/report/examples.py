@@ -100,7 +100,7 @@ def _in_the_first_call(entry: LedgerEntry, calls: int) -> LedgerEntry:
     """Return the entry with its places in the body that is shown."""
     if calls == 1:
         return entry
-    return entry._replace(targets=[one.removeprefix("/0") for one in entry.targets if one.startswith("/0/")])
+    return entry._replace(targets=[target.removeprefix("/0") for target in entry.targets if target.startswith("/0/")])
 
 
 def _note(entry: LedgerEntry, is_masked: bool) -> ExampleNote:
@@ -193,8 +193,8 @@ def masked_report(report: Report, lint: Lint) -> Report:
 
     A masked schema is linted once more, so that what the linting adds can be read.
     """
-    targets = [msgspec.structs.replace(one, errors=masked_errors(one.errors)) for one in report.targets]
-    schemas = [_masked_losses(one, lint) for one in report.schemas]
+    targets = [msgspec.structs.replace(target, errors=masked_errors(target.errors)) for target in report.targets]
+    schemas = [_masked_losses(schema, lint) for schema in report.schemas]
     return msgspec.structs.replace(report, targets=targets, schemas=schemas)
 
 

@@ -33,7 +33,7 @@ def losses_over(report: Report, target: str, threshold: Threshold, baseline: Rep
     """Return a target's losses that reach the threshold; with `is_new` only those that the baseline lacks."""
     least = _ORDER.index(threshold.severity)
     codes = new_losses(report, target, baseline) if baseline and threshold.is_new else _codes(report, target)
-    return [one for one in codes if _ORDER.index(Severity(one.severity)) <= least]
+    return [code for code in codes if _ORDER.index(Severity(code.severity)) <= least]
 
 
 def new_losses(report: Report, target: str, baseline: Report) -> list[CodeReport]:

@@ -169,7 +169,7 @@ class Judge:
         if not found.why_not_served:
             return Judgement([], other=found.path)
         losses, why = (Loss(NOT_SERVED, Severity.BREAKS, found.path),), found.why_not_served
-        verdicts = [Verdict(target=one.name, model="", losses=losses, errors=(why,)) for one in self._targets]
+        verdicts = [Verdict(target=target.name, model="", losses=losses, errors=(why,)) for target in self._targets]
         return Judgement(verdicts, other=found.path)
 
 

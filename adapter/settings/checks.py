@@ -32,7 +32,7 @@ def validate(settings: Settings) -> None:
     ):
         hint = _suggest_client_keys(settings)
         raise SettingsError(f"{settings.host} can be reached by others: {hint}, or --allow-anonymous")
-    _validate_client_keys([*settings.client_keys, *(one.key for one in settings.clients)])
+    _validate_client_keys([*settings.client_keys, *(client.key for client in settings.clients)])
     if settings.public_url is not None and not settings.public_url.startswith(("http://", "https://")):
         raise SettingsError("public_url: must be http://HOST or https://HOST, with a path or without")
     if settings.max_bodies < settings.max_body:
@@ -152,7 +152,7 @@ def validate_traces(environment: Mapping[str, str]) -> None:
 
 
 def _validate_rates(settings: Settings) -> None:
-    rates = [*settings.client_rates, *(rate for one in settings.clients for rate in one.rates)]
+    rates = [*settings.client_rates, *(rate for client in settings.clients for rate in client.rates)]
     if rates and not extras.has("limits"):
         raise SettingsError(f"client_rates: rates need a package: {extras.install_line('limits')}")
     for rate in rates:

@@ -155,4 +155,4 @@ def resolve(model: str, aliases: list[Alias]) -> str:
 
 def _find_alias(model: str, aliases: list[Alias]) -> Alias | None:
     names = {model.removeprefix("models/"), bare_name(model)}
-    return next((one for one in aliases if any(fnmatchcase(name, one.pattern) for name in names)), None)
+    return next((alias for alias in aliases if any(fnmatchcase(name, alias.pattern) for name in names)), None)

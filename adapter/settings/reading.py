@@ -81,7 +81,7 @@ def _validate(settings: Settings) -> Settings:
     validate(settings)
     validate_fallbacks(settings)
     hashed = tuple(HASHED + digest_of(key) for key in settings.client_keys)
-    clients = tuple(msgspec.structs.replace(one, key=HASHED + digest_of(one.key)) for one in settings.clients)
+    clients = tuple(msgspec.structs.replace(client, key=HASHED + digest_of(client.key)) for client in settings.clients)
     return msgspec.structs.replace(settings, client_keys=hashed, clients=clients)
 
 

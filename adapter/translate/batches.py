@@ -238,7 +238,7 @@ def join_embeddings(answers: Iterable[bytes]) -> bytes:
     joined: dict[str, Any] = {"embeddings": [one.get("embedding", msgspec.Raw(b"{}")) for one in read]}
     usages = [one["usageMetadata"] for one in read if "usageMetadata" in one]
     if usages and len(usages) == len(read):
-        counts = [msgspec.json.decode(one, type=_Counted).prompt_token_count for one in usages]
+        counts = [msgspec.json.decode(usage, type=_Counted).prompt_token_count for usage in usages]
         joined["usageMetadata"] = {"promptTokenCount": sum(counts)}
     return encode(joined)
 

@@ -166,7 +166,7 @@ def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, op
     made = moderations.to_gemini(context, unknown)
     bodies: list[msgspec.Struct]
     if context.has_decisions:
-        method, bodies = "decisions", [moderations.questions_about(made, one, served.model) for one in made.batches]
+        method, bodies = "decisions", [moderations.questions_about(made, batch, served.model) for batch in made.batches]
     else:
         served = served._replace(model=context.rater)
         method, bodies = "generateContent", [moderations.rating_of(made, one) for one in range(len(made.contents))]

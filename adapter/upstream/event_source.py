@@ -112,7 +112,7 @@ class EventSource(msgspec.Struct, eq=False):
     def _with_end(self, payloads: list[bytes]) -> list[bytes]:
         """Return the payloads without `[DONE]`; where it ends candidates, it is replaced once it is the next one."""
         if self._open is None:
-            return [one for one in payloads if one != _DONE]
+            return [payload for payload in payloads if payload != _DONE]
         if payloads[:1] != [_DONE]:
             return payloads
         ends = [{"index": index, "finishReason": UNTOLD} for index, is_open in self._open.items() if is_open]

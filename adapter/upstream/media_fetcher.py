@@ -140,7 +140,7 @@ class _CheckedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Resolve a name. Raises `OSError`."""
         addresses = await self._names.resolve(host, port, family)
-        if not all(self._allows(one["host"]) for one in addresses):
+        if not all(self._allows(address["host"]) for address in addresses):
             raise _AddressRefused(_NOT_PUBLIC)
         return addresses
 

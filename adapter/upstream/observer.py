@@ -66,7 +66,9 @@ class ObserverGroup:
         self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
     ) -> CallObserver:
         """Begin to observe a call with each observer."""
-        return _CallObserverGroup([one.start_call(upstream, method, model, request) for one in self._observers])
+        return _CallObserverGroup(
+            [observer.start_call(upstream, method, model, request) for observer in self._observers]
+        )
 
     def add_open_circuits(self, upstream: str, more: int) -> None:
         """Pass the change on to each observer."""

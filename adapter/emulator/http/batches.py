@@ -132,7 +132,11 @@ class EmulatedBatches:
             rows=rows,
             input=self._files.content(file_name, key) if file_name else None,
         )
-        job.total = len(rows) if rows is not None else len([one for one in job.input_lines() if one.strip()])
+        job.total = (
+            len(rows)
+            if rows is not None
+            else len([input_line for input_line in job.input_lines() if input_line.strip()])
+        )
         self._jobs[job.name] = job
         task = asyncio.get_running_loop().create_task(self._run(job))
         self._tasks.add(task)

@@ -26,6 +26,6 @@ def render(report: Report, target: TargetReport, refused: Collection[CodeReport]
 
 
 def _detail(code: CodeReport) -> str:
-    places = "\n".join(f"  {one.file} {one.position}" for one in code.examples)
+    places = "\n".join(f"  {example.file} {example.position}" for example in code.examples)
     fields = ", ".join(code.fields)
     return f"{code.requests} requests, {code.conversations} conversations\nfields: {fields}\n{code.advice}\n{places}"

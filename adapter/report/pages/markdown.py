@@ -41,11 +41,11 @@ def _few(report: Report) -> Iterable[tuple[str, int]]:
 
 def _targets(report: Report) -> str:
     rows = [
-        [one.name, *(f"{one.requests[grade]:,}" for grade in GRADES), _dollars(one), _ends(one, report)]
-        for one in report.targets
+        [target.name, *(f"{target.requests[grade]:,}" for grade in GRADES), _dollars(target), _ends(target, report)]
+        for target in report.targets
     ]
     source = f"Costs: {report.prices}, {report.prices_date}; requests without counted tokens are left out."
-    endings = [f"- {sentence}" for one in report.targets if (sentence := ending(one, report.day))]
+    endings = [f"- {sentence}" for target in report.targets if (sentence := ending(target, report.day))]
     table = _table(["target", *GRADES, "US dollars", "ends"], rows)
     return "\n\n".join(["## Targets", table, *(["\n".join(endings)] if endings else []), source])
 
@@ -73,9 +73,9 @@ def _models_section(report: Report) -> str:
 
 def _endpoints(report: Report, target: str) -> str:
     rows = [
-        [f"`{one.path}`", *(f"{one.grades[target][grade]:,}" for grade in GRADES)]
-        for one in report.endpoints
-        if target in one.grades
+        [f"`{endpoint.path}`", *(f"{endpoint.grades[target][grade]:,}" for grade in GRADES)]
+        for endpoint in report.endpoints
+        if target in endpoint.grades
     ]
     return f"## Endpoints on {target}\n\n" + _table(["endpoint", *GRADES], rows) if rows else ""
 
@@ -84,8 +84,8 @@ def _losses(target: TargetReport) -> str:
     if not target.codes:
         return f"## Losses on {target.name}\n\nNone."
     rows = [
-        [f"`{one.code}`", one.severity, f"{one.requests:,}", f"{one.conversations:,}", one.meaning, one.advice]
-        for one in target.codes
+        [f"`{code.code}`", code.severity, f"{code.requests:,}", f"{code.conversations:,}", code.meaning, code.advice]
+        for code in target.codes
     ]
     head = ["code", "severity", "requests", "conversations", "what is lost", "what to do"]
     return f"## Losses on {target.name}\n\n{_table(head, rows)}"

@@ -170,10 +170,10 @@ class AnswerCollector:
         if rows is None:
             return self._unanswered_line(request)
         try:
-            if (failed := next((one.error for one in rows if one.error is not None), None)) is not None:
+            if (failed := next((row.error for row in rows if row.error is not None), None)) is not None:
                 raise UpstreamError(*batches.row_error(failed))
             planned = await self._planner.plan(request.body)
-            answer = await planned.finish([one.answer for one in rows], True)
+            answer = await planned.finish([row.answer for row in rows], True)
         except Exception as error:  # noqa: BLE001 - it becomes the line, or is raised again
             return FinishedLine(False, self._context.failed_line(request, error))
         line = self._context.line_id(request.place.line, request.custom_id)

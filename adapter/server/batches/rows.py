@@ -143,11 +143,11 @@ class RowPlanner:
             ]
         except Rejected as error:
             raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None
-        self._check([note for one in plans for note in one.plan.notes])
+        self._check([note for plan in plans for note in plan.plan.notes])
 
         async def finish(answers: Sequence[bytes], _is_native: bool) -> RowAnswer:
             id_, left, found = new_id("cmpl-", 28), list(answers), list[ChatCompletion]()
-            ledger = [note for one in plans for note in one.plan.notes]
+            ledger = [note for plan in plans for note in plan.plan.notes]
             for one in plans:
                 own, left = left[: one.plan.calls], left[one.plan.calls :]
                 made, lost = await self._completion(one, own, id_, stores=False)
@@ -186,7 +186,7 @@ class RowPlanner:
                 edges = [sum(plan.inputs[:index]) for index in range(len(plan.inputs) + 1)]
                 parts = [answers[edges[index] : edges[index + 1]] for index in range(len(plan.inputs))]
                 answers = list(map(join_embeddings, parts))
-            read = [plan.method.read(one, read_message) for one in answers]
+            read = [plan.method.read(answer, read_message) for answer in answers]
             made, ledger = await work.run(embeddings.from_gemini, read, plan, request, served.model)
             return _answer(made, [*plan.notes, *ledger])
 
@@ -204,8 +204,8 @@ def _check_whole(*, stream: bool | None, background: bool | None = None) -> None
 def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool], Awaitable[RowAnswer]]) -> PlannedRow:
     """Return the row of one or more chats; each plan's request stands there as often as it has calls."""
     first = plans[0]
-    bodies = [body for one in plans for body in [encode(one.plan.body)] * one.plan.calls]
-    pin = next((one.pin for one in plans if one.pin), "")
+    bodies = [body for plan in plans for body in [encode(plan.plan.body)] * plan.plan.calls]
+    pin = next((plan.pin for plan in plans if plan.pin), "")
     return PlannedRow(first.plan.model, pin, BATCH_GENERATE, bodies, [(GENERATE, body) for body in bodies], finish)
 
 
@@ -215,7 +215,7 @@ def _answer(made: msgspec.Struct, ledger: Sequence[Note]) -> RowAnswer:
 
 
 async def _reply(plans: Plans, answers: Sequence[bytes]) -> Reply:
-    replies = [read_reply(one) for one in answers]
+    replies = [read_reply(answer) for answer in answers]
     if (form := plans.plan.image_form) is not None:
         for one in replies:
             await convert_answer(one.response, form)

@@ -39,10 +39,10 @@ async def create_completion(call: Call) -> None:
     plans = await _plans(call, view)
     for one in plans:
         call.accept(one)
-    exchange.notes = list(dict.fromkeys(note for one in plans for note in one.plan.notes))
+    exchange.notes = list(dict.fromkeys(note for plan in plans for note in plan.plan.notes))
     id_, created = new_id("cmpl-", 28), int(time.time())
     if view.only_echo:
-        tokens = sum([await _count(call, one.plan) for one in plans])
+        tokens = sum([await _count(call, plan.plan) for plan in plans])
         echoed = completions.echo_prompts(view, id_, created, plans[0].plan.model, tokens)
         await call.send_translated(plans[0], echoed)
     elif exchange.stream:
@@ -57,8 +57,8 @@ async def _plans(call: Call, view: CompletionView) -> list[Plans]:
     """Return the plan of each prompt, with a ledger under the names of this endpoint's fields."""
     try:
         return [
-            await call.service.planner.plan(one, {}, call.client, call.work, ledger_of=view.ledger)
-            for one in view.requests
+            await call.service.planner.plan(request, {}, call.client, call.work, ledger_of=view.ledger)
+            for request in view.requests
         ]
     except Rejected as error:
         raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None

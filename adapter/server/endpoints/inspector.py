@@ -180,7 +180,9 @@ async def exchange(call: Call) -> None:
 
 async def _add_times(signatures: list[dict[str, Any]], service: Service, client: str) -> None:
     """Add to each signature that is stored under its call's id the time at which it was stored."""
-    keys = {call_key(one["call"]): one for one in signatures if one["call"] and one["source"]}
+    keys = {
+        call_key(signature["call"]): signature for signature in signatures if signature["call"] and signature["source"]
+    }
     for key, written in (await service.store.get_times(list(keys), client) if keys else {}).items():
         keys[key]["issued_at"] = written
 

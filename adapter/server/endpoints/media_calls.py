@@ -54,7 +54,7 @@ async def files_of(call: Call, named: Iterable[str], path: str) -> dict[str, Med
     names = list(dict.fromkeys(named))
     files = {} if call.form is None else call.form.media()
     files |= await call.service.planner.fetch(filter(is_remote, names))
-    if ids := [one for one in names if one.startswith(FILE_ID)]:
+    if ids := [name for name in names if name.startswith(FILE_ID)]:
         try:
             files |= await call.service.gemini_files.media(ids, call.client)
         except Rejected as error:
@@ -124,7 +124,7 @@ def record(call: Call, plans: FallbackPlans[P]) -> None:
     plan, exchange = plans.plan, call.exchange
     exchange.model, exchange.notes = plan.model, plan.notes
     bodies = plan.bodies
-    exchange.upstream_request = bodies[0] if all(one is bodies[0] for one in bodies) else bodies
+    exchange.upstream_request = bodies[0] if all(body is bodies[0] for body in bodies) else bodies
 
 
 def headers_of(call: Call, plans: FallbackPlans[P]) -> dict[str, str]:

@@ -57,7 +57,7 @@ async def _pieces_of(call: Call) -> tuple[SoundPiece, ...]:
     if form is None or not form.uploads:
         return ()
     pieces = await asyncio.to_thread(cut_sound, form.uploads[0], transcriptions.LONGEST_TIMED)
-    return tuple(SoundPiece(Media("audio/wav", form.add_piece(one.data)), one.start_s) for one in pieces)
+    return tuple(SoundPiece(Media("audio/wav", form.add_piece(piece.data)), piece.start_s) for piece in pieces)
 
 
 async def _duration_of(call: Call, file: str, files: Mapping[str, Media]) -> float:

@@ -87,7 +87,7 @@ class Access:
 
     def replace(self, settings: Settings) -> None:
         """Use the keys of these settings from now on."""
-        known = [*((key, None) for key in settings.client_keys), *((one.key, one) for one in settings.clients)]
+        known = [*((key, None) for key in settings.client_keys), *((client.key, client) for client in settings.clients)]
         self._known = [one for _, one in known]
         self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]
         for one in (settings, *further_upstreams(settings)):

@@ -117,12 +117,12 @@ class Form:
 
     def release(self) -> None:
         """Give back what the files hold."""
-        self._budget.release(sum(one.held_bytes for one in self.uploads))
+        self._budget.release(sum(upload.held_bytes for upload in self.uploads))
 
     @property
     def contents(self) -> list[Sequence[bytes]]:
         """Return the contents that are sent in place of names, by number: the files, then pieces cut out of them."""
-        return [*(one.pieces for one in self.uploads), *self._cut]
+        return [*(upload.pieces for upload in self.uploads), *self._cut]
 
     def add_piece(self, data: Sequence[bytes]) -> str:
         """Take a piece of a file, as base64, and return its name."""
@@ -204,7 +204,7 @@ def members_of(fields: Mapping[str, Sequence[str]], type_: type[msgspec.Struct])
 def _is_list_only(type_: Any) -> bool:
     """Return whether a field takes a list and no text."""
     kinds = get_args(type_) if get_origin(type_) in (Union, type(int | str)) else (type_,)
-    return any(get_origin(one) is list for one in kinds) and str not in kinds
+    return any(get_origin(kind) is list for kind in kinds) and str not in kinds
 
 
 def insert_uploads(body: bytes, contents: Sequence[Sequence[bytes]]) -> list[bytes]:

@@ -65,11 +65,11 @@ class Changes:
             return None
         is_whole = self._is_first and not self._number
         self._is_first = False
-        self._number = max([self._number, *(one.number for one in rows)])
+        self._number = max([self._number, *(row.number for row in rows)])
         message: dict[str, Any] = {
             "now": time.time(),
             "reset": is_whole,
-            "rows": [one.row() for one in rows],
+            "rows": [row.row() for row in rows],
             "kept": [one.key for one in (*running, *ended)],
         }
         return b"id: %b-%d\nevent: changes\ndata: %b\n\n" % (EPOCH.encode(), self._number, encode(message))

@@ -180,9 +180,9 @@ class StoredFiles:
             records = [msgspec.json.decode(body, type=StoredFile) for body in bodies]
             now = self._clock()
             found += [
-                one.file
-                for one in records
-                if (one.file.expires_at or now + 1) > now and purpose in (None, one.file.purpose)
+                record.file
+                for record in records
+                if (record.file.expires_at or now + 1) > now and purpose in (None, record.file.purpose)
             ]
             if len(bodies) < _AT_ONCE:
                 break

@@ -170,7 +170,7 @@ def _instructions(value: str | list[DecisionPart], path: str, notes: list[Note])
         texts = [part.text or part.refusal for part in parts]
     if not any(texts):
         raise Rejected(path, "value-missing", "the question asks nothing")
-    return value if isinstance(value, str) else [DecisionContent(type="text", text=one) for one in texts if one]
+    return value if isinstance(value, str) else [DecisionContent(type="text", text=text) for text in texts if text]
 
 
 def _check_number(values: Sequence[Any], path: str) -> None:
@@ -232,7 +232,7 @@ def from_gemini(
         if context.options.blocked_prompt == "error":
             raise policy_error(reason, message)
         notes.append(Note("prompt_feedback", Fate.APPROXIMATED, "block-as-refusal", refusal_text(reason, message)))
-        answers = [RefusalAnswer(name=one.name) for one in questions]
+        answers = [RefusalAnswer(name=question.name) for question in questions]
     else:
         given = response.answers or {}
         answers = [

@@ -129,7 +129,7 @@ class Judged(msgspec.Struct, frozen=True):
     @property
     def tokens(self) -> int:
         """The estimated tokens of the content and its questions."""
-        texts = [one.text.encode("utf-8", "replace") for one in self.parts if one.text is not None]
+        texts = [part.text.encode("utf-8", "replace") for part in self.parts if part.text is not None]
         images = len(self.parts) - len(texts)
         return sum(map(len, texts)) // 4 + _IMAGE_TOKENS * images + _QUESTION_TOKENS * len(self.categories)
 
@@ -180,7 +180,7 @@ def _content(parts: list[ModerationPart], context: ModerationContext, notes: lis
     for index, one in enumerate(parts):
         if one.type not in ("text", "image_url"):
             raise Rejected(f"input[{index}].type", "content-unsupported", f"no part of type {one.type!r} is judged")
-    asked = [ContentPart(type=one.type, text=one.text, image_url=one.image_url) for one in parts]
+    asked = [ContentPart(type=part.type, text=part.text, image_url=part.image_url) for part in parts]
     chat = context.as_chat()
     found = parts_of(asked, "input", chat, notes)
     if not found:

@@ -294,7 +294,7 @@ def from_gemini(
         as_base64=request.encoding_format == _BASE64,
     )
     data = [Embedding(object="embedding", index=index, embedding=one) for index, one in enumerate(embeddings)]
-    known = [one.tokens for one in answers if one.tokens is not None]
+    known = [answer.tokens for answer in answers if answer.tokens is not None]
     tokens = sum(known) if len(known) == len(answers) else plan.tokens
     if len(known) != len(answers):
         notes.append(Note("usage", Fate.APPROXIMATED, "usage-estimated", f"{model} counts no tokens: about {tokens}"))

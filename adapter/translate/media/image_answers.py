@@ -163,7 +163,7 @@ def answer_of(
     first = images[0].header
     return ImagesResponse(
         created=created,
-        data=[GeneratedImage(url=link) for link in links] or [_image(one, plan) for one in images],
+        data=[GeneratedImage(url=link) for link in links] or [_image(image, plan) for image in images],
         background=_background_of(first),
         output_format=first.kind,
         size=first.size,

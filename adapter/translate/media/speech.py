@@ -110,7 +110,7 @@ def anchors_of(request: SpeechRequest, plan: SpeechPlan) -> Iterator[Anchor]:
         config = f"/{call}/generationConfig"
         forms = ("responseModalities", "responseFormat")
         field = "input" if request.response_format is None else "response_format"
-        yield from (Anchor(field, f"{config}/{one}") for one in forms)
+        yield from (Anchor(field, f"{config}/{form}") for form in forms)
         yield Anchor("voice" if request.speakers is None else "speakers", f"{config}/speechConfig/voiceConfig")
         yield Anchor("speakers", f"{config}/speechConfig/multiSpeakerVoiceConfig")
         yield Anchor("language_code", f"{config}/speechConfig/languageCode")

@@ -153,7 +153,7 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
             )
             for parts in sounds
         ],
-        starts_s=[one.start_s for one in context.pieces] if len(sounds) > 1 else [0.0],
+        starts_s=[piece.start_s for piece in context.pieces] if len(sounds) > 1 else [0.0],
         notes=draft.notes,
         format=format_,
         stream=_streams(options, format_, draft),
@@ -220,8 +220,8 @@ def _heard_with_times(draft: _TranscriptionDraft, sounds: list[list[Part]], form
         raise Rejected("file", "limit-exceeded", reason)
     reason = f"{len(context.pieces)} calls hear it piece by piece, cut where it is quietest"
     draft.lose("file", Fate.APPROXIMATED, "sound-in-pieces", reason)
-    pieces = [one.media for one in context.pieces]
-    return [[Part(inline_data=Blob(mime_type=one.mime_type, data=one.data))] for one in pieces]
+    pieces = [piece.media for piece in context.pieces]
+    return [[Part(inline_data=Blob(mime_type=piece.mime_type, data=piece.data))] for piece in pieces]
 
 
 def _granularities(options: TranscriptionRequest | None, format_: str, draft: _TranscriptionDraft) -> set[str]:

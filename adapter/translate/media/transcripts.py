@@ -92,9 +92,9 @@ def _read(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tuple[Tra
     reply.check_block(answer)
     notes = check_finish(answer.candidates[0].finish_reason if answer.candidates else None)
     speeches = speeches_of(answer)
-    text = _join([one.text for one in speeches])
-    words = [word for one in speeches for word in words_of(one)]
-    language = next((one.language_code for one in speeches if one.language_code), None) or plan.language
+    text = _join([speech.text for speech in speeches])
+    words = [word for speech in speeches for word in words_of(speech)]
+    language = next((speech.language_code for speech in speeches if speech.language_code), None) or plan.language
     builder = SpanBuilder()
     spans = builder.feed(text, words) + builder.close()
     if plan.by_prompt and plan.format in TIMED:
@@ -163,8 +163,11 @@ def read_estimate(text: str) -> tuple[str, list[Span]]:
         estimate: _Estimate = decoder(_Estimate).decode(text.encode("utf-8", "replace"))
     except msgspec.MsgspecError as error:
         raise AnswerError(502, "malformed_response", f"Gemini's segments cannot be read: {error}") from None
-    spans = [Span(one.text.strip(), one.start, max(one.start, one.end), one.speaker) for one in estimate.segments]
-    return _join([one.text for one in spans]), spans
+    spans = [
+        Span(segment.text.strip(), segment.start, max(segment.start, segment.end), segment.speaker)
+        for segment in estimate.segments
+    ]
+    return _join([span.text for span in spans]), spans
 
 
 def usage_of(usage: UsageMetadata | None) -> TranscriptionUsage | None:
@@ -205,7 +208,7 @@ def answer_of(transcript: Transcript, plan: TranscriptionPlan) -> tuple[bytes, s
 
 def _duration(transcript: Transcript, plan: TranscriptionPlan) -> float:
     """Return the seconds that the file's header tells, else the end of the last segment."""
-    return plan.duration or max((one.end for one in transcript.spans), default=0.0)
+    return plan.duration or max((span.end for span in transcript.spans), default=0.0)
 
 
 def _verbose(transcript: Transcript, plan: TranscriptionPlan) -> tuple[VerboseTranscription, list[Note]]:
@@ -220,7 +223,7 @@ def _verbose(transcript: Transcript, plan: TranscriptionPlan) -> tuple[VerboseTr
         reason = "Gemini tells neither tokens nor probabilities"
         notes.append(Note("segments", Fate.APPROXIMATED, "transcript-details-unknown", reason))
     if plan.words:
-        words = [TranscriptionWord(word=one.text, start=one.start, end=one.end) for one in transcript.words]
+        words = [TranscriptionWord(word=word.text, start=word.start, end=word.end) for word in transcript.words]
     return VerboseTranscription(
         task="translate" if plan.translates else "transcribe",
         language="english" if plan.translates else LANGUAGES.get(code, code),
@@ -269,7 +272,7 @@ def subrip(spans: Sequence[Span]) -> str:
 
 def webvtt(spans: Sequence[Span]) -> str:
     """Return subtitles in WebVTT's format."""
-    cues = [f"{_clock(one.start, '.')} --> {_clock(one.end, '.')}\n{one.text}\n" for one in spans]
+    cues = [f"{_clock(span.start, '.')} --> {_clock(span.end, '.')}\n{span.text}\n" for span in spans]
     return "\n".join(["WEBVTT\n", *cues])
 
 

@@ -111,7 +111,7 @@ class _Repeats:
         if not before:
             return found
         messages = [_words_of(item) for item in self._history if type_of(item) == "message"]
-        asked = [one for one in messages if one[0] == "user"][-1:]
+        asked = [message for message in messages if message[0] == "user"][-1:]
         known = frozenset(messages), frozenset(asked)
         return found.union(index for index in before if _words_of(given[index]) in known[index > last])
 
@@ -127,7 +127,7 @@ class _Repeats:
             self._answer = index if self._open[item.call_id] > 0 else self._answer
             self._open[item.call_id] -= 1
             return False
-        if not any(_is_same(one, item) for one in results):
+        if not any(_is_same(result, item) for result in results):
             raise Rejected(f"input[{index}].output", "fields-contradict", _OTHER)
         return True
 

@@ -333,7 +333,7 @@ def _action(raw: msgspec.Raw) -> dict[str, Any] | None:
         queries = msgspec.json.decode(raw, type=dict[str, Any]).get("webSearchQueries")
     except msgspec.DecodeError:
         return None
-    queries = [one for one in queries if isinstance(one, str)] if isinstance(queries, list) else []
+    queries = [query for query in queries if isinstance(query, str)] if isinstance(queries, list) else []
     if not queries:
         return None
     urls = [chunk.web.uri for chunk in metadata.grounding_chunks or () if chunk.web and chunk.web.uri]

@@ -168,8 +168,8 @@ class SchemaNode:
     def enum(self, value: Any) -> None:
         """Keep non-empty texts and numbers; null becomes a type, and the rest goes into the description."""
         members = value if isinstance(value, list) else [value]
-        accepted = [one for one in members if _fits_enum(one)]
-        others = [one for one in members if one is not None and not _fits_enum(one)]
+        accepted = [member for member in members if _fits_enum(member)]
+        others = [member for member in members if member is not None and not _fits_enum(member)]
         if accepted:
             self.result["enum"] = accepted
         if not accepted and sorted(map(repr, others)) == ["False", "True"]:
@@ -354,9 +354,9 @@ _BESIDE_REQUIRED = {"required", "type", "title", "description"}
 def _only_require(branches: Any) -> bool:
     """Return whether alternatives differ only in what they require of the properties around them."""
     return isinstance(branches, list) and branches != [] and all(
-        isinstance(one, dict) and "required" in one and not set(one) - _BESIDE_REQUIRED
-        and one.get("type", "object") == "object"
-        for one in branches
+        isinstance(branch, dict) and "required" in branch and not set(branch) - _BESIDE_REQUIRED
+        and branch.get("type", "object") == "object"
+        for branch in branches
     )  # fmt: skip
 
 

@@ -92,7 +92,7 @@ class _Message:
         branches = [one for one in node.get("anyOf", ()) if one != {"type": "null"}]
         nullable = nullable or len(branches) < len(node.get("anyOf", ()))
         if branches:
-            return self._union(node, [self._around(one, node) for one in branches], nullable, place)
+            return self._union(node, [self._around(branch, node) for branch in branches], nullable, place)
         if len(kinds) != 1:
             if not kinds:
                 self.note(
@@ -145,7 +145,7 @@ class _Message:
 
     def _one_object(self, root: Schema, branches: list[Schema]) -> Schema:
         """Join alternatives at the root to one object with the properties of all; say in words what each requires."""
-        objects = [one for one in branches if "object" in _kinds(one)[0] or "required" in one] or [{}]
+        objects = [branch for branch in branches if "object" in _kinds(branch)[0] or "required" in branch] or [{}]
         properties = {name: one for each in (root, *objects) for name, one in each.get("properties", {}).items()}
         needed = [[*root.get("required", []), *one.get("required", [])] for one in objects]
         required = [name for name in dict.fromkeys(needed[0]) if all(name in names for names in needed)]
@@ -359,10 +359,10 @@ def _number(value: Any, members: list[Any]) -> Any:
     """Return the member for a text."""
     if not isinstance(value, str) or value in members:
         return value
-    return next((one for one in members if orjson.dumps(one).decode() == value), value)
+    return next((member for member in members if orjson.dumps(member).decode() == value), value)
 
 
 def _text(value: Any, members: list[Any]) -> Any:
     """Return the text for a member; a client may write 1 as 1.0, and true is not 1."""
-    same = (one for one in members if one == value and isinstance(one, bool) is isinstance(value, bool))
+    same = (member for member in members if member == value and isinstance(member, bool) is isinstance(value, bool))
     return value if isinstance(value, str) else next((orjson.dumps(one).decode() for one in same), value)

@@ -79,7 +79,7 @@ def _usable_declarations(box: Toolbox, context: Context) -> list[Any]:
         # Fields that an upstream does not take are removed before a declaration is written.
         return [box.joined] if box.by_name and context.options.fields is None else box.declarations
     allowed = allowed_names(choice) or []
-    return [one for one in box.declarations if one.name in allowed]
+    return [declaration for declaration in box.declarations if declaration.name in allowed]
 
 
 def _makes_room(context: Context) -> bool:

@@ -88,7 +88,7 @@ def _choose(value: str | ToolChoice, names: list[str] | None, box: Toolbox, cont
         )
     if mode == "ANY" and value != "auto" and needs_json_tool(context):
         # A call was asked for: the function that stands for JSON mode is none.
-        names = names or [one.name or "" for one in box.declarations]
+        names = names or [declaration.name or "" for declaration in box.declarations]
     return exact(_config(mode, names, box, context))
 
 
