@@ -4,7 +4,6 @@ Over all cases, and over recorded requests where they are there.
 """
 
 import json
-import re
 
 import msgspec
 import orjson
@@ -39,8 +38,6 @@ REQUESTS = [
 ]
 
 RECORDED = ("openai_chat_exchanges", "openai_like_exchanges", "compat_exchanges", "openai_responses_exchanges")
-
-LIST_INDEX = re.compile(r"/\d+(?=/|$)")
 
 
 def dry_run(given, endpoint=""):

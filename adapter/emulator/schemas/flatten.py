@@ -15,7 +15,6 @@ Nodes = tuple[Node, ...]
 
 MAX_LEVELS = 60
 MAX_NESTING = 40
-BOUNDS = {"minimum": max, "maximum": min}
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,6 @@ RESPONSE_ID = re.compile(r"resp_[0-9a-f]{48}")
 
 CONVERSATION_ID = re.compile(r"conv_[0-9a-f]{48}")
 
-ANSWERED_ID = re.compile(r"[a-z]+_[0-9a-f]{48}")
-"""An id that an answer gave to one of its items. These are random, so no client has them for other items."""
-
 _INPUT_ID = re.compile(r"[a-z]+_([0-9a-f]{48})(v?)[0-9a-f]{4,}")
 """An id that was made for an item of a request: it holds the id of its response, or of its conversation (`v`)."""
 

@@ -77,10 +77,6 @@ def status_name(status: int) -> str:
     return NAMES.get(status, "UNKNOWN")
 
 
-ABSENT_STATUS = Status()
-"""An error answer that was not Google's JSON (an HTML page of a proxy, an empty body)."""
-
-
 def relay_code(error: Status) -> str | None:
     """Return the code of a relay's own error."""
     return next((detail.reason for detail in error.details or () if detail.type == RELAY), None)
