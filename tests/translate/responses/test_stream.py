@@ -134,6 +134,17 @@ def test_a_failure_ends_what_is_open():
     assert join_events(told)["output"][0]["status"] == "incomplete"
 
 
+def test_of_the_messages_of_a_cut_answer_that_may_still_be_cited_only_the_last_is_incomplete():
+    tools = [{"type": "web_search"}, {"type": "function", "name": "f", "parameters": None, "strict": None}]
+    parts = [{"text": "one"}, {"functionCall": {"name": "f", "args": {}}}, {"text": "two"}]
+    told, _ = stream_response(
+        [*[make_answer(part, finish="") for part in parts], make_answer({"text": "."}, finish="MAX_TOKENS")],
+        make_view(tools=tools),
+    )
+    output = join_events(told)["output"]
+    assert [item["status"] for item in output if item["type"] == "message"] == ["completed", "incomplete"]
+
+
 def test_a_websockets_failure_has_no_event_that_would_end_it_twice():
     body = ErrorBody(error=Error(message="no", type="server_error", param=None, code=None))
     told = [event.type for event in machine_of().fail(body, has_error_event=False)]
