@@ -343,7 +343,7 @@ class Upstream:
                 await attempts.sleep(pause)
         finally:
             self._retry.running -= 1
-            attempts.end()
+            self._retry.retrying -= attempts.is_counted
 
     def _report_failure(self, call: _Call, key: Mapping[str, str] | None, error: UpstreamError) -> None:
         """Report a failed attempt to the key pool and the observer; without a `key` no attempt was made."""

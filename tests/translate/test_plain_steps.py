@@ -173,7 +173,7 @@ def test_plain_steps_have_the_digests_that_all_messages_have_one_by_one(pieces, 
             prefix.add_answer(answer.form(), answer.calls, answer.call_digests())
             keys += [prefix.key()] if answer.misses_records else []
         else:
-            prefix.add(message)
+            prefix.add([message])
     assert history.words() == list(dict.fromkeys(keys))
     assert history.prefix_digest().key_of_next(b"next") == prefix.key_of_next(b"next")
 

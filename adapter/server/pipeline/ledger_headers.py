@@ -52,20 +52,17 @@ def wants_all(fields: Mapping[bytes, bytes]) -> bool:
     return fields.get(_HEADER, b"").lower() == b"full"
 
 
-def sources(notes: Sequence[Note]) -> str:
-    """Return the header: how many thought signatures came from which source; empty where there were none."""
-    found = [note.signature for note in own_notes(notes) if note.signature is not None]
-    if not found:
-        return ""
-    counts = Counter(found)
-    return ", ".join(f"{source}={counts[source]}" for source in SignatureSource if counts[source])
-
-
 def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Note] = ()) -> dict[str, str]:
-    """Return the headers with the model that answered and the ledger."""
+    """Return the headers: the model that answered, the ledger, and how many thought signatures came from which source.
+
+    The last one is missing if there were no signatures.
+    """
     values = {"x-adapter-model": model, HEADER: summary(request_notes, reply_notes)}
-    found = sources(request_notes)
-    return {**values, SIGNATURES_HEADER: found} if found else values
+    sources = [note.signature for note in own_notes(request_notes) if note.signature is not None]
+    if sources:
+        counts = Counter(sources)
+        values[SIGNATURES_HEADER] = ", ".join([f"{one}={counts[one]}" for one in SignatureSource if counts[one]])
+    return values
 
 
 def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from adapter.store.shared.base import Records, StoreLimits, combine, scoped_name, scoped_names
+from adapter.store.shared.base import Records, StoreLimits, combine, scoped_names
 from adapter.wire.base import encode
 from adapter.wire.signatures import Issued, Signature
 
@@ -120,8 +120,8 @@ class MemoryStore:
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """Store records in memory."""
         now = self._clock()
-        for key, given, by_words in issued:
-            name = scoped_name(key, client)
+        names = scoped_names([one.key for one in issued], client)
+        for name, (_key, given, by_words) in zip(names, issued, strict=True):
             signature = combine(self._cache.get(name), given) if by_words else given
             size = len(encode(signature))
             if size > self._max_entry:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, scoped_name, scoped_names
+from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, scoped_names
 from adapter.store.shared.sqlite_calls import used_bytes
 from adapter.store.shared.sqlite_file import SqliteFile
 from adapter.store.shared.workers import Batches
@@ -92,12 +92,12 @@ class SqliteStore:
         rows: list[SignatureRow] = []
         # They may wait: a transaction of their own would be half of a small chat's cost.
         can_wait = True
-        for key, signature, by_words in issued:
+        names = scoped_names([one.key for one in issued], client)
+        for name, (_key, signature, by_words) in zip(names, issued, strict=True):
             body = encode(signature)
             if len(body) > self._limits.max_entry:
                 self._file.refused += 1
                 continue
-            name = scoped_name(key, client)
             if not by_words:
                 self._cache.put(name, Entry(signature, len(body), now))
             rows.append(SignatureRow(name, now, body, by_words))

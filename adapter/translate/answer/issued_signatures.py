@@ -53,7 +53,9 @@ def issue(
     parts: Sequence[Part], calls: Sequence[AnsweredCall], text: str, context: Context
 ) -> tuple[list[Issued], msgspec.Raw | None, str | None]:
     """Return what to store for one answer, its carrier, and the signature of its text."""
-    if not calls and _all_unsigned(parts):
+    if not calls and all(
+        part.text is not None and part == Part(text=part.text, thought=part.thought) for part in parts
+    ):
         # It must not be taken for another answer with the same words, of which something is stored.
         return [_by_words(NOTHING, answer_form(text, (), ()), context)] if text else [], None, None
     replay_parts = carrier(parts) if needs_carrier(parts) else None
@@ -143,14 +145,6 @@ def issue_by_id(call: AnsweredCall, number: int, context: Context) -> list[Issue
 def is_signed_text(part: Part) -> bool:
     """Return whether this is visible text with a signature; the text may be empty."""
     return part.text is not None and bool(part.thought_signature) and not part.thought
-
-
-def _all_unsigned(parts: Sequence[Part]) -> bool:
-    """Return whether all parts are unsigned texts and thoughts, which Gemini does not need back."""
-    for part in parts:  # noqa: SIM110 - a generator costs as much as the comparison
-        if part.text is None or part != Part(text=part.text, thought=part.thought):
-            return False
-    return True
 
 
 class ReplayParts(msgspec.Struct, eq=False):

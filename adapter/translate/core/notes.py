@@ -111,11 +111,6 @@ class Ledger(list[Note]):
         return [*pieces, self[start:]]
 
 
-def pieces_of(notes: Sequence[Note]) -> Sequence[Sequence[Note]]:
-    """Return notes in pieces, of which some may be shared."""
-    return notes.pieces() if type(notes) is Ledger and notes.shared else (notes,)
-
-
 def own_notes(notes: Sequence[Note]) -> Sequence[Note]:
     """Return the notes that are not shared."""
     if type(notes) is not Ledger or not notes.shared:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
-from adapter.translate.core.notes import Fate, Note, SharedNotes, own_notes, pieces_of
+from adapter.translate.core.notes import Fate, Ledger, Note, SharedNotes, own_notes
 
 Policy = Mapping[str, Literal["allow", "reject"]]
 """The operator's choice for single codes, whatever the level; the spellings of version 0.1 count too."""
@@ -71,7 +71,8 @@ def gravest_first(notes: Sequence[Note]) -> list[Note]:
 def count_losses(notes: Sequence[Note], more: Sequence[Note] = ()) -> dict[str, int]:
     """Return how many losses there are with each code, the gravest first; else in the order in which they come."""
     counts: dict[str, int] = {}
-    for piece in (*pieces_of(notes), more):
+    pieces: Sequence[Sequence[Note]] = notes.pieces() if type(notes) is Ledger and notes.shared else (notes,)
+    for piece in (*pieces, more):
         if type(piece) is SharedNotes:
             for code, number in piece.losses.items():
                 counts[code] = counts.get(code, 0) + number

@@ -45,15 +45,14 @@ class NativeHistory:
         self.keys: dict[int, str] = {}
         self.keeps_ids = False
         if request.system_instruction is not None:
-            self._prefix.add(Message(role="system", content=_text_of(request.system_instruction.parts or ())))
+            self._prefix.add([Message(role="system", content=_text_of(request.system_instruction.parts or ()))])
         for number, content in enumerate(request.contents or ()):
             self._add(number, content)
 
     def _add(self, number: int, content: Content) -> None:
         parts = content.parts or ()
         if content.role != "model":
-            for message in _messages(parts):
-                self._prefix.add(message)
+            self._prefix.add(_messages(parts))
             return
         answer = _answer(parts)
         self._prefix.add_answer(answer.form, answer.calls, answer.digests)

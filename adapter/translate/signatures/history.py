@@ -207,7 +207,7 @@ class History:
                 self._prefix, index = self.earlier.digest.copy(), self.earlier.end
             prefix = self._prefix
             for part in self._parts:
-                prefix.add_messages(messages[index : part.index])
+                prefix.add(messages[index : part.index])
                 if part.index == self._cut:
                     self._digest_at_cut = prefix.copy()
                 if isinstance(part, StepColumns):
@@ -218,7 +218,7 @@ class History:
                     keys = {prefix.key(): 0} if part.misses_records else {}
                 self._keys |= {key: (part, step) for key, step in keys.items()}
                 index = part.end
-            prefix.add_messages(messages[index:])
+            prefix.add(messages[index:])
         return self._prefix
 
     def take_words(self, found: Records) -> None:

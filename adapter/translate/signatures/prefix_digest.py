@@ -129,17 +129,18 @@ class PrefixDigest(msgspec.Struct, eq=False):
         places = {key: list(places) for key, places in self._places.items()}
         return PrefixDigest(self._running.copy(), places, list(self._results))
 
-    def add(self, message: Message) -> None:
-        """Take the next message, which is not an assistant's."""
-        role, form = message.role, _content_form(message.content)
-        if role in RESULT_ROLES:
-            places = self._places.get(message.tool_call_id or f"name:{message.name}")
-            self._results.append((places.pop(0) if places else len(self._results), form))
-            return
-        if self._results:
-            self._end_results()
-        name = b"s" if role in _SYSTEM_ROLES else role.encode()
-        self._running.update(b"m%d:%b%b" % (len(name), name, form))
+    def add(self, messages: Iterable[Message]) -> None:
+        """Take the next messages, none of which is an assistant's."""
+        for message in messages:
+            role, form = message.role, _content_form(message.content)
+            if role in RESULT_ROLES:
+                places = self._places.get(message.tool_call_id or f"name:{message.name}")
+                self._results.append((places.pop(0) if places else len(self._results), form))
+                continue
+            if self._results:
+                self._end_results()
+            name = b"s" if role in _SYSTEM_ROLES else role.encode()
+            self._running.update(b"m%d:%b%b" % (len(name), name, form))
 
     def add_answer(self, form: bytes, asked: Sequence[ToolCall], digests: Sequence[str]) -> None:
         """Take the next answer by its form, and by its calls and their digests."""
@@ -155,11 +156,6 @@ class PrefixDigest(msgspec.Struct, eq=False):
         for place, number in enumerate(order):
             call = asked[number]
             self._places.setdefault(call.id or f"name:{name_and_arguments(call)[0]}", []).append(place)
-
-    def add_messages(self, messages: Iterable[Message]) -> None:
-        """Take the next messages, none of which is an assistant's."""
-        for message in messages:
-            self.add(message)
 
     def add_steps(
         self,

@@ -66,7 +66,9 @@ class Retry:
 
 
 class Attempts(msgspec.Struct, gc=False):
-    """The attempts of one call, until `end`. `deadline` is a time of the world's clock.
+    """The attempts of one call. `deadline` is a time of the world's clock.
+
+    `is_counted`: the call is one of the policy's `retrying` ones, until its maker takes it from there.
 
     Use:
 
@@ -81,18 +83,14 @@ class Attempts(msgspec.Struct, gc=False):
             await attempts.sleep(pause)
     finally:
         retry.running -= 1
-        attempts.end()
+        retry.retrying -= attempts.is_counted
     """
 
     _policy: Retry
     _deadline: float
     _retries: int = 0
     _keys: int = 1
-    _is_counted: bool = False
-
-    def end(self) -> None:
-        """Tell the policy that the call has ended."""
-        self._policy.retrying -= self._is_counted
+    is_counted: bool = False
 
     def next_pause(self, error: UpstreamError) -> float | None:
         """Return the seconds to wait before the next attempt; None for no further one."""
@@ -115,10 +113,10 @@ class Attempts(msgspec.Struct, gc=False):
 
     def _is_within_budget(self) -> bool:
         """Return whether this call may retry: at most a fifth of the running calls may, and three always."""
-        if not self._is_counted:
+        if not self.is_counted:
             if self._policy.retrying >= max(3, self._policy.running // 5):
                 return False
-            self._is_counted = True
+            self.is_counted = True
             self._policy.retrying += 1
         return True
 

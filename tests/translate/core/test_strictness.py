@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
-from adapter.translate.core.notes import Fate, Ledger, Note, SharedNotes, own_notes, pieces_of
+from adapter.translate.core.notes import Fate, Ledger, Note, SharedNotes, own_notes
 from adapter.translate.core.strictness import (
     Strictness,
     count_losses,
@@ -107,7 +107,7 @@ def test_shared_notes_are_counted_as_if_they_were_the_requests_own(pairs, last, 
         ledger.add_shared(SharedNotes.of(shared))
     ledger += last
     plain = list(ledger)
-    assert list(chain.from_iterable(pieces_of(ledger))) == plain
+    assert list(chain.from_iterable(ledger.pieces())) == plain
     assert list(own_notes(ledger)) == [note for own, _ in pairs for note in own] + last
     assert list(count_losses(ledger, more).items()) == list(count_losses([*plain, *more]).items())
     assert list(counts_by_severity(ledger, more).items()) == list(counts_by_severity([*plain, *more]).items())

@@ -50,7 +50,7 @@ async def attempts_of(retry, attempt, deadline):
             await attempts.sleep(pause)
     finally:
         retry.running -= 1
-        attempts.end()
+        retry.retrying -= attempts.is_counted
 
 
 def script(*outcomes):
