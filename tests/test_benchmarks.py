@@ -115,8 +115,8 @@ def test_each_goal_is_one_of_a_workload_and_is_judged():
 def test_a_benchmark_that_is_ended_leaves_no_server():
     sleeping = f"[{sys.executable!r}, '-c', 'import time; time.sleep(1_000)']"
     script = f"""
-from benchmarks.gateways import started
-with started({sleeping}) as one, started({sleeping}) as other:
+from benchmarks.gateways import run_process
+with run_process({sleeping}) as one, run_process({sleeping}) as other:
     print(one.pid, other.pid, flush=True)
     one.wait()
 """

@@ -113,7 +113,7 @@ def _add_said(target: Object, candidate: Object) -> None:
             target[name] = {**target.get(name, {}), **value} if isinstance(value, dict) else value
 
 
-def test_a_stream_says_what_its_joined_events_say_as_awhole_of(count):
+def test_a_stream_says_what_its_joined_events_say(count):
     failures = {}
     for recording in answers(streamed=True):
         events = list(recording.events())
