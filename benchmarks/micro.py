@@ -17,8 +17,7 @@ import orjson
 
 from adapter import settings
 from adapter.cli.prediction import predicted_error
-from adapter.server.dry_run.dry_run import as_line, dry_run_of
-from adapter.server.pipeline.planner import plan_for
+from adapter.server.dry_run.dry_run import DryRun, as_line, dry_run_of
 from adapter.translate import chat
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.embeddings import embeddings
@@ -34,6 +33,7 @@ from adapter.wire.signatures import Signature
 from adapter.wire.sse import event
 from benchmarks.upstream import DIMENSIONS
 from benchmarks.workloads import EMBEDDING_MODEL, MODEL, history, image, tools
+from tests.support.planning import plan_for
 
 CHOSEN = settings.Settings()
 NAMES, OPTIONS = settings.catalogue(CHOSEN, datetime.date(2026, 11, 30)), settings.options(CHOSEN)
@@ -133,10 +133,10 @@ def main() -> None:
             f"decode, to_gemini, encode: {name}", [cost(partial(translate_chat, body, found)) for body, found in bodies]
         )
     run = dry_run_of(CHOSEN, 1_796_000_000.0, predicted_error)
-    bodies = [_bytes({"model": MODEL, "messages": turns(n), "tools": tools(1, 500)}) for n in (1, 10, 100)]
+    lines = [_bytes({"model": MODEL, "messages": turns(n), "tools": tools(1, 500)}) for n in (1, 10, 100)]
     print_row(
         "adapter translate: a line of 1, 10, 100 turns",
-        [cost(lambda one=body: as_line(run.print_row(one))) for body in bodies],
+        [cost(partial(dry_run, run, line)) for line in lines],
     )
     where = context()
     answers = [_bytes(make_answer("x" * 100 * size, "STOP")) for size in (1, 10, 100)]
@@ -147,6 +147,11 @@ def main() -> None:
         spent = cost(partial(measure_stream, where, chunk, 10 * size)) / (10 * size)
         print(f"{f'ChatStream.feed and encoding, of {10 * size} chunks':48}{spent:11.2f} each")
     embeddings_lines()
+
+
+def dry_run(run: DryRun, line: bytes) -> bytes:
+    """Do what `adapter translate` does with one line."""
+    return as_line(run.line(line))
 
 
 def embeddings_lines() -> None:
