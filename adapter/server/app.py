@@ -117,6 +117,7 @@ def settle() -> None:
     Nothing is collected before: that takes longer than building the application, and finds only what imports left.
     """
     gc.freeze()
+    # With Python's own thresholds a small chat takes 5 % more instructions (docs/decisions.md, tricks of speed).
     gc.set_threshold(20_000, 20, 20)
 
 
@@ -163,6 +164,7 @@ def _lifespan(
         store = await open_store(settings.store)
         documents = await open_documents(settings.store, document_limits(settings))
         file_records = await open_documents(settings.store, file_document_limits(settings), FILE_RECORDS)
+        # A set: stores on one server (Redis) have the same warning.
         for warning in {one.describe().get("warning") for one in (store, documents, file_records)} - {None, ""}:
             log.warning("%s", warning)
         files = _open_files(settings, file_records)
@@ -193,6 +195,8 @@ def _lifespan(
             ):
                 yield
         finally:
+            # Whoever uses the others closes first: batches and background responses still write to stores and call
+            # upstreams.
             await batches.aclose()
             await jobs.aclose()
             await service.aclose()
@@ -244,6 +248,7 @@ class Application:
         self._max_body = settings.max_body
         self._max_bodies = {endpoint: endpoint.max_body(settings) for endpoint in endpoints}
         self._label = to_printable(label)
+        # The version is the one that OpenAI's answers name (2026); clients print it in reports of errors.
         self._common = format_head_lines({"openai-version": "2020-10-01", "x-content-type-options": "nosniff"})
         self._behind_cors = _cors(self._route, settings, endpoints)
 
@@ -273,10 +278,12 @@ class Application:
             else:
                 record_of(scope).exchange = exchange
                 await self._behind_cors(scope, receive, sender)
+                # The middleware answers a preflight itself, and no endpoint has set a status.
                 exchange.status = exchange.status or sender.status
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that the middleware for other origins let pass."""
+        # Looked up again: the middleware passes on nothing but the scope.
         match, endpoint = self._endpoint(scope)
         exchange = record_of(scope).exchange
         assert exchange is not None, "every request is recorded before the middleware is called"
@@ -294,6 +301,8 @@ class Application:
         match = self._router.match(scope["path"], WEBSOCKET)
         endpoint = None if match is None else match.methods.get(WEBSOCKET)
         if endpoint is None:
+            # Closed before it is accepted, a handshake is answered with 403, whatever the code (ASGI specification,
+            # websocket).
             await send({"type": "websocket.close", "code": 1000})
             return
         exchange = _exchange(scope, fields_of(scope), match, endpoint, "")

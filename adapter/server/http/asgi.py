@@ -99,6 +99,7 @@ async def read_body(
         raise CompressedBody
     if not takes_any_type and fields.get(b"content-type") != b"application/json":
         _check_type(scope)
+    # Before the first `receive()`: a client that asks first (`Expect: 100-continue`) then sends nothing of the body.
     declared = fields.get(b"content-length", b"")
     if declared.isdigit() and (len(declared) > _DIGITS or int(declared) > limit):
         raise BodyTooLarge
@@ -120,6 +121,7 @@ async def read_body(
             size += len(piece)
             pieces.append(piece)
             more = message.get("more_body", False)
+    # Also for a cancellation: the caller releases only what this call returns.
     except BaseException:
         budget.release(size)
         raise
@@ -144,9 +146,11 @@ def _check_type(scope: Scope) -> None:
     JSON its browser asks first (a CORS preflight, see the setting `allow_origins`).
     """
     sent = header(scope, b"content-type") or ""
+    # Browsers name the origin of each cross-site POST. So a body without a type and without an origin is a program's.
     if not sent and header(scope, b"origin") is None:
         return
     kind, _, parameters = sent.lower().partition(";")
+    # JSON is UTF-8 and nothing else (RFC 8259, 8.1); ASCII is a part of it, and some programs name it.
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
     if not _JSON_TYPE.fullmatch(kind.strip()) or charset not in ("", "utf-8", "utf8", "us-ascii"):
         raise UnexpectedContentType
@@ -180,6 +184,7 @@ def while_connected(scope: Scope, receive: Receive) -> Interruptible:
     connection: ClientConnection | None = scope.get("extensions", {}).get(CONNECTION)
     if connection is None:
         return until(_wait_for_disconnect(receive))
+    # `when_gone` would never be called: the disconnect came before anybody asked for it.
     if connection.is_gone:
         raise ClientGone
     body = Interruptible(None, connection.loop)

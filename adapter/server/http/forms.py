@@ -185,6 +185,7 @@ async def read_form(scope: Scope, receive: Receive, max_bytes: int, open_sink: O
             raise BodyTooLarge
         await reader.feed(piece)
         more = message.get("more_body", False)
+    # The parser reports no error for a body that is cut, and a file would be stored without its end.
     if not reader.is_complete:
         raise MalformedForm("The form ends before its last boundary.")
     return reader.fields

@@ -32,6 +32,7 @@ LARGE = 64 * 1024
 """Size in bytes from which a body is not copied behind its head: below it, a copy costs less than a second buffer."""
 
 
+# It has only texts, so it is in no cycle, and the garbage collector need not track one for each request.
 class CommonHeaders(msgspec.Struct, gc=False):
     """The headers that every answer to one request has in addition to its endpoint's.
 
@@ -103,6 +104,7 @@ class DirectWriter(msgspec.Struct, eq=False):
     async def send_whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Write head and body at once."""
         cycle = self._cycle
+        # Tested here, and not in a coroutine: nearly always there is nothing to wait for.
         if (cycle.flow.write_paused or cycle.disconnected) and not await self._wait_until_writable():
             return
         self._check_order(begun=False)
@@ -150,7 +152,9 @@ class DirectWriter(msgspec.Struct, eq=False):
     def _head(self, status: int, headers: Mapping[str, str], last: str = "") -> bytes:
         cycle = self._cycle
         cycle.response_started = True
+        # Else uvicorn's next `receive()` would write a 100 Continue behind this head.
         cycle.waiting_for_100_continue = False
+        # An endpoint may close the connection itself (`inspector` does): the header must not be there twice.
         is_last = headers.get("connection") == "close"
         closing = "" if cycle.keep_alive or is_last else "connection: close\r\n"
         if is_last:
@@ -162,7 +166,9 @@ class DirectWriter(msgspec.Struct, eq=False):
     def _finish_cycle(self) -> None:
         cycle = self._cycle
         cycle.response_complete = True
+        # As in uvicorn's own `send`: a `receive()` that waits for a disconnect ends with the answer.
         cycle.message_event.set()
+        # Before `on_response`, which starts the next pipelined request unless the transport is closing.
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()

@@ -34,7 +34,9 @@ def normalize_path(path: str) -> str | None:
     return None if normalized in ("", path) or normalized.startswith(_KEPT_AS_THEY_ARE) else normalized
 
 
+# `get_close_matches` compares with every path, and anybody may ask for a path of any length.
 _LONGEST_MISTYPED = 200
+# A lower bound (of `difflib`) would take a path that is like none for a mistyped one, and send its reader astray.
 _ALIKE = 0.8
 
 
@@ -92,6 +94,7 @@ class Router(Generic[T]):
         parts = path.lower().strip("/").split("/")
         for number in range(len(parts)):
             shorter = "/" + "/".join(parts[number:])
+            # The root is the page: nobody who calls an API means it.
             if shorter in self._literal and shorter != "/":
                 return _add_version(shorter, self._literal)
         like = get_close_matches("/" + "/".join(parts), self._literal, 1, _ALIKE)

@@ -99,6 +99,7 @@ class ConnectionCounts:
 
     def add(self, number: int) -> None:
         """Count a connection that was opened (1) or closed (-1)."""
+        # After `leave` connections still end; the count must stay that of a free slot.
         if self.own != _EMPTY:
             self._counts[self._slot] += number
 
@@ -127,6 +128,7 @@ class CountedSocket(socket.socket):
         return super().detach()
 
     def _count_off(self) -> None:
+        # Once only: a socket that was detached may be closed as well.
         if self.fileno() >= 0:
             self.counts.add(-1)
 
@@ -193,6 +195,7 @@ class SharedListener(asyncio.AbstractServer):
         connection.counts = self._counts
         self._counts.add(1)
         opening = self._loop.create_task(self._open(connection))
+        # asyncio itself holds its tasks weakly: one that nobody holds may vanish before it has run.
         self._opening.add(opening)
         opening.add_done_callback(self._opening.discard)
         return True
@@ -212,6 +215,7 @@ class SharedListener(asyncio.AbstractServer):
         if self._timer is not None:
             self._timer.cancel()
         self._loop.remove_reader(self._listener.fileno())
+        # The socket itself stays open here: uvicorn closes those that it was given.
         self._counts.leave()
 
     def get_loop(self) -> asyncio.AbstractEventLoop:

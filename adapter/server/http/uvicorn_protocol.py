@@ -152,6 +152,7 @@ class ServerProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade(data[upgrade.args[0] :])
             return
+        # A head that never ends does not reach `on_headers_complete`, which measures it exactly.
         if self._phase == "head" and self._received_bytes > self._limits.head:
             self._refuse(*_TOO_LARGE)
         elif self._timer is None and self._phase == "body":
@@ -183,20 +184,25 @@ class ServerProtocol(HttpToolsProtocol):
         lines = [b"%s %s HTTP/%s" % first]
         for name, value in self.headers:
             if name == b"connection":
+                # `upgrade` would be another offer. Whether the connection is kept must stay as the client said.
                 tokens = [token for token in value.split(b",") if token.strip().lower() in (b"close", b"keep-alive")]
                 lines.append(b"connection:" + b",".join(tokens))
             elif name not in (b"upgrade", b"http2-settings"):
                 lines.append(name + b": " + value)
         self.parser = httptools.HttpRequestParser(self)
+        # As uvicorn sets its own parser: bytes behind a request with `connection: close` are no error, so it gets its
+        # answer.
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.data_received(b"\r\n".join([*lines, b"", b""]) + rest)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to uvicorn's websocket protocol, and close it if the handshake is never answered."""
+        # A copy: uvicorn's dictionary is shared by all connections.
         self.app_state = {**self.app_state, ABORT: self.transport.abort}
         super().handle_websocket_upgrade()
         websocket = cast(_WebsocketProtocol, self.transport.get_protocol())
         # The websocket parser may refuse the handshake, and then sends no answer itself.
+        # Only one of uvicorn's websocket protocols (`websockets-sansio`) has the attribute.
         if not getattr(websocket, "handshake_initiated", True):
             self._refuse(*_BAD_HANDSHAKE)
             return
@@ -231,6 +237,7 @@ class ServerProtocol(HttpToolsProtocol):
         """Check a body that is still arriving: close if too few bytes arrived since the last check."""
         self._timer = None
         arrived = self._received_bytes - self._received_at_last_check
+        # While reading is paused, the server is the one that is slow.
         if arrived < MIN_BODY_RATE * self._limits.body_time and not self.flow.read_paused:
             self._refuse(*_TOO_LATE)
             return
@@ -270,6 +277,8 @@ class ServerProtocol(HttpToolsProtocol):
             self._refusal = _TOO_LARGE
             raise _RequestRefused
         fields = fields_of(self.scope)  # type: ignore[arg-type]
+        # Several hosts, or none in HTTP/1.1, are a 400 (RFC 9112, 3.2): a proxy in front may have read another one than
+        # we do.
         one_host = b"host" in fields and (
             len(fields) == len(headers) or [name for name, _ in headers].count(b"host") == 1
         )
@@ -282,6 +291,8 @@ class ServerProtocol(HttpToolsProtocol):
             if self._should_upgrade():
                 self._check_handshake()
             elif method != b"CONNECT":
+                # uvicorn sets it in its `on_headers_complete`, which is left out here; `_upgrade` writes the head again
+                # from it.
                 self.scope["method"] = method.decode("ascii")
                 self._upgrade_declined = True
                 return
@@ -297,6 +308,7 @@ class ServerProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body (callback of httptools). One that comes in a single piece is never copied."""
         cycle = self.cycle
+        # As in uvicorn's own method: nobody will read these bytes.
         if (self.parser.should_upgrade() and self._should_upgrade()) or cycle.response_complete:
             return
         unread: bytes | bytearray = cycle.body
@@ -314,6 +326,7 @@ class ServerProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request (callback of httptools)."""
+        # Only the head with the offer has ended; the request itself comes when `_upgrade` parses the head again.
         if self._upgrade_declined:
             return
         self._cancel_timer()
@@ -333,6 +346,7 @@ class ServerProtocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
+            # uvicorn adds on the left, so this is the oldest.
             self._start_asgi_task(*self.pipeline.pop())
         elif self._phase == "head":
             # The next head began to arrive during the answer, when no timer watched it.
