@@ -35,6 +35,7 @@ class MergedStreams:
 
 async def _merge(calls: Sequence[Open]) -> AsyncGenerator[Reply]:
     fanout = Fanout(len(calls))
+    # Bounded: while the client reads slowly, the calls stop reading from Gemini.
     queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=len(calls))
     tasks = [asyncio.create_task(_pump(call, open_, queue)) for call, open_ in enumerate(calls)]
     try:
@@ -52,6 +53,7 @@ async def _merge(calls: Sequence[Open]) -> AsyncGenerator[Reply]:
     finally:
         for task in tasks:
             task.cancel()
+        # Their connections are closed before the next place is asked, or the request ends.
         await asyncio.wait(tasks)
 
 

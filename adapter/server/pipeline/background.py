@@ -36,6 +36,7 @@ log = logging.getLogger("adapter")
 BEAT = 1.0
 """Seconds between two signs of life; events are stored, and marks looked for, at the same pace."""
 
+# Many times `BEAT`: a process that waits for a slow store, or computes, for some seconds is not dead.
 DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a response's process counts as dead."""
 
@@ -96,6 +97,7 @@ class Log:
 
     def wrote(self, data: bytes) -> None:
         """Count these events as written, and forget the oldest ones beyond `MAX_HELD`."""
+        # Each frame ends with a blank line, and JSON on one line has none inside.
         self._written += data.count(b"\n\n")
         gone = 0
         while self._size > MAX_HELD and self.first + gone < self._written:
@@ -163,6 +165,7 @@ class Job:
             # whoever has read it.
             self._over.set()
             await asyncio.wait([writing])
+            # After a bug, too: whoever follows would wait for ever.
             if not self.log.ended:
                 await self.log.write(DONE)
             await self._write_piece()
@@ -182,6 +185,7 @@ class Job:
             async with relaying(Relay(self.log, writer), service.shutdown.limit) as client, self._open() as answer:
                 await client.pass_on(answer)
         except asyncio.CancelledError:
+            # The end is stored already, and a second one would contradict it.
             if writer.ended:
                 return
             frames = await (writer.cancel() if self._taken_back else writer.fail(ShuttingDown()))
@@ -200,6 +204,7 @@ class Job:
         """Write events and signs of life, and look whether a client has cancelled the response."""
         response_id, client = self._turn.stamp.id, self._turn.client.id
         while not self._over.is_set():
+            # The time of day, since other processes read it, maybe on another machine.
             sign = Document(_life(response_id), encode(time.time()), response_id)
             await self._state.put([sign], client)
             await self._write_piece()
@@ -214,6 +219,7 @@ class Job:
         if data:
             response_id = self._turn.stamp.id
             piece = Document(_piece(response_id, self._pieces), encode(first) + b"\n" + data, response_id)
+            # What could not be written goes into the same piece again, together with what has come since.
             if await self._state.put([piece], self._turn.client.id):
                 self._pieces += 1
                 self.log.wrote(data)
@@ -249,6 +255,7 @@ class Jobs:
             life = await state.documents.get([_life(response_id)], client)
             last = _time_of(life.get(_life(response_id), b""))
             created = msgspec.json.decode(record.response, type=Response).created_at
+            # Before its first sign of life only its age tells anything.
             if time.time() - max(last, created) > DEAD_AFTER:
                 return await _store_end(self._state_of(answer), record, client, "failed")
         return record
@@ -272,6 +279,7 @@ class Jobs:
     async def _until_ended(self, response_id: str, client: str) -> None:
         """Wait until a response that another process runs has ended, but not too long."""
         with suppress(TimeoutError):
+            # The other process looks for marks once every `BEAT`, and has to store the end as well.
             async with asyncio.timeout(5 * BEAT):
                 # The awaited event happens in another process.
                 while answer_of(await self.find(response_id, client)).status in UNFINISHED:  # noqa: ASYNC110

@@ -140,12 +140,14 @@ class Call:
                 continue
             if plans.is_fallback:
                 self.record(plan)
+            # What an attempt before this one used was billed as well: an answer without counts must not hide it.
             self.exchange.usage = reply.response.usage_metadata or self.exchange.usage
             try:
                 return await read(reply)
             except AnswerError as error:
                 if not may_repeat or error.code not in MALFORMED:
                     raise
+            # Another answer, so it has the time of one; all calls for one answer share theirs.
             may_repeat, until = False, answering.time_limit(patience_of(self.fields))
 
     def send(self, answer: object, headers: Mapping[str, str] = _NONE, status: int = 200) -> Awaitable[None]:

@@ -125,6 +125,7 @@ def add_place(error: HTTPException | NotServed, method: str, path: str) -> HTTPE
     """Return the router's error with the path that was asked for, which shows a wrong base URL."""
     if isinstance(error, NotServed):
         return NotServed(f"{error} Asked for: {method} {path}")
+    # An endpoint's own 404 (no such file, no such response) says more than its path would.
     if error.status_code not in _NOT_SERVED or error.detail != HTTPStatus(error.status_code).phrase:
         return error
     text = f"{_NOT_SERVED[error.status_code]}: {method} {path}"
@@ -142,6 +143,7 @@ def _http(error: HTTPException, _asked: ErrorContext) -> Failure:
 
 def _access_denied(_error: AccessDenied, _asked: ErrorContext) -> Failure:
     made = failure(401, "Incorrect API key provided.", "invalid_api_key")
+    # A 401 must name a scheme (RFC 9110, 15.5.2).
     return made._replace(headers={"www-authenticate": "Bearer"})
 
 
@@ -194,6 +196,7 @@ def hide_secrets(made: Failure, secrets: Iterable[str]) -> Failure:
     error, message = made.body.error, made.body.error.message
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
+            # Relays also quote the URL that they called, which has a key in its encoded form.
             message = message.replace(secret, "[hidden]").replace(quote(secret, safe=""), "[hidden]")
     if message == error.message:
         return made

@@ -191,6 +191,7 @@ class EventStream:
                 return
             if self._beat_is_due(heartbeat is not None):
                 try:
+                    # `_is_stalled` cannot see this write, since this loop waits for it.
                     async with asyncio.timeout(settings.write_timeout):
                         await self.write(heartbeat() if heartbeat and settings.heartbeat == "chunk" else COMMENT)
                 except TimeoutError:
@@ -210,6 +211,7 @@ class EventStream:
     def _idle(self, beats: bool) -> float:
         """Return the seconds until a commit or a heartbeat may be due."""
         now, settings = self._clock(), self._settings
+        # Also without a write: one that begins while this sleeps is then found after two limits at the latest.
         times = [(self._writing_since or now) + settings.write_timeout]
         if not self._started:
             times.append(self._commit_at)
@@ -272,6 +274,7 @@ async def relaying(
             if not writer.is_finished:
                 raise
         await relay.write(await writer.close(), writer.take_issued())
+    # Nobody is left to read an error event.
     except ClientGone:
         raise
     except Exception as error:

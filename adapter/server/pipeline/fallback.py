@@ -157,16 +157,20 @@ class FallbackPlans(Generic[P]):
 
     async def after(self, error: UpstreamError, until: float) -> None:
         """Go on to the next plan. Raises the first failure if there is no other plan, or no time for it."""
+        # Once: a file that is missing again right after its upload has another cause.
         renew, self._renew = self._renew, None
         if renew is not None and now() <= until - MARGIN and (renewed := await renew(error)) is not None:
             ledger_headers.check(renewed.plan.notes, self._level, self._policy)
             self.plan, self._make, self._pin = renewed
+            # No longer certain, although there may be one route: a head that is still to go out must be written for
+            # this plan.
             self.pin, self.is_certain, self.is_fallback = self._pin, False, True
             return
         failed = _failure_of(error)
         first = self._first_failure = self._first_failure or failed
         if failed.is_unreachable:
             self._unreachable += (self.place,)
+        # The first failure decides: the others answer requests that the client did not make.
         if first.is_worth_another and now() <= until - MARGIN:
             for at in range(self._at + 1, len(self._routes)):
                 if (plan := await self._work.run(self._plan_of, self._routes[at], first)) is not None:
@@ -197,6 +201,7 @@ class FallbackPlans(Generic[P]):
         if route.model != self._routes[0].model:
             why = f"fell back to {plan.model} after {reason}"
             changed.append(Note("model", Fate.APPROXIMATED, "model-fallback", why))
+            # One note on the model is enough: that it is another one matters more than what its name stands for.
             notes = [note for note in notes if note.path != "model"]
         return changed + notes
 

@@ -46,6 +46,7 @@ async def _outlast_client(call: Call, error: Exception) -> None:
     if seconds is None or not (isinstance(error, UpstreamTimeout) and error.phase == "total"):
         return
     left = seconds + LATER - (time.perf_counter() - call.exchange.begun)
+    # Otherwise the time limit that ran out was not the client's but the server's.
     if 0 < left <= 2 * LATER:
         with while_connected(call.scope, call.receive):
             await asyncio.sleep(left)
@@ -53,6 +54,7 @@ async def _outlast_client(call: Call, error: Exception) -> None:
 
 async def _serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
     service = call.service
+    # Key and rate first: whoever is refused for these is refused before a byte of the body is read.
     if not endpoint.is_open:
         call.client = service.access.client(call.scope, takes_key_in_url=endpoint.is_native)
     if endpoint.asks_gemini:
@@ -65,6 +67,7 @@ async def _serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
     if endpoint.takes is None:
         await _answer(endpoint, call)
         return
+    # A larger limit of an endpoint's own is meant for its forms, whose files never become JSON values.
     call.body = await read_body(call.scope, call.receive, min(max_body, service.max_body), service.body_budget)
     try:
         await _answer(endpoint, call)
@@ -75,6 +78,7 @@ async def _serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
 async def _serve_form(endpoint: Endpoint, call: Call, max_body: int) -> None:
     """Answer a request whose files go to Gemini; other endpoints read their forms themselves."""
     service = call.service
+    # Browsers send forms to other sites without asking, but not JSON (no CORS preflight for multipart/form-data).
     service.access.check_origin(call.scope)
     form = await read_upload(call.scope, call.receive, max_body, service.body_budget)
     try:
@@ -92,6 +96,7 @@ async def _answer(endpoint: Endpoint, call: Call) -> None:
     call.exchange.request = call.body if call.form is None else call.form.describe()
     call.service.recorder.exchanges.begin(call.exchange)
     admission = call.service.admission
+    # Around the wait for a slot, too: a client that leaves must not stay in the queue.
     with while_connected(call.scope, call.receive):
         await admission.acquire()
         try:

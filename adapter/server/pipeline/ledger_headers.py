@@ -23,6 +23,7 @@ HEADER = "x-adapter-notes"
 _HEADER = HEADER.encode()
 SIGNATURES_HEADER = "x-adapter-signatures"
 STRICT_HEADER = b"x-adapter-strict"
+# A proxy limits all headers of an answer together, and answers 502 beyond (nginx: 4 or 8 KB, `proxy_buffer_size`).
 MAX_HEADER = 1_024
 
 

@@ -107,6 +107,7 @@ class ChatPlanner:
         `reading` is how it was read, if its history may be remembered.
         """
         client.check(request.model)
+        # Clients choose names: a cache of very long ones would fill the memory.
         find = self._find_routes if len(request.model) <= LONGEST_KEPT else self._routes_of
         served, usual, routes = find(request.model, self._calendar.of(self._platform))
         if (request.n or 1) > self._settings.max_choices:
@@ -120,6 +121,7 @@ class ChatPlanner:
         media = needs.known
         if media is None:
             media = await self._gather_media(later, ids, client, needs) if ids or self._fetcher is not None else {}
+        # What files become is not remembered: the same name or URL may have another content next time.
         cut = 0 if reading is None or media else self._find_cut(reading)
         history = await work.run(History, request, carried, None if prefix is None else prefix.answers, cut)
         if history.has_answers:
@@ -138,6 +140,8 @@ class ChatPlanner:
                 media=own,
                 history=history,
                 earlier=earlier,
+                # Remembered turns are valid for one model at one place, so only those of the usual route are worth the
+                # work.
                 cut=cut if route is usual else 0,
             )
             if ledger_of is None and not added:
@@ -152,6 +156,7 @@ class ChatPlanner:
             if made is not None:
                 self._prefixes.put(client.id, made, prefix)
         pin = ""
+        # With one client, one upstream and one key nothing depends on whose files a request names.
         is_choice = self._is_shared or len(self._places) > 1 or usual.place.upstream.has_several_keys
         if is_choice:
             names, pin = await self._names_in(first, client)
@@ -191,6 +196,7 @@ class ChatPlanner:
     def _routes_of(self, model: str, today: Catalogue) -> "_ModelRoutes":
         """Find the model that a name stands for today, and the routes of a request for it. Raises `Rejected`."""
         served = find_served_model(model, today)
+        # Before anything else is looked up, so that every endpoint and the dry run refuse a name with the same error.
         path_of_model(served.model, self._places[0].upstream.settings.models)
         routes = self.routes(served.name, is_first_only=False)
         return _ModelRoutes(served, routes[0], routes)

@@ -86,6 +86,7 @@ async def turn_of(
     seed = secrets.token_hex(8)
     memory = memory or Memory(service.state)
     past = await memory.known.past(request, client.id, text)
+    # A short body may continue a long stored history, of which only what is not remembered must be computed.
     if past.held.size > LONG_HISTORY and past.new_bytes > LONG_HISTORY:
         work = service.work_for(past.new_bytes)
     try:

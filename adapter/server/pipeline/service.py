@@ -112,6 +112,7 @@ class Service:
         self.label = label
         self.access = Access(settings)
         self.body_budget = ByteBudget(settings.max_bodies)
+        # It counts connections: each reserves one.
         self.sockets = ByteBudget(settings.max_sockets)
         # The memory of idle connections must leave room for requests.
         self.remembered = ByteBudget(settings.max_bodies // 4)
@@ -124,6 +125,7 @@ class Service:
         self.page_token = page_token
         self.limits = request_limits(settings)
         self.at_once, self._beside = InlineWork(), ThreadWork()
+        # A client has many histories and a few lists of tools.
         for_tools = settings.prefix_max_bytes // 8
         self.known_tools = KnownTools(for_tools, metrics)
         self.prefixes = PrefixMemory(settings.prefix_max_bytes - for_tools, metrics)
@@ -141,6 +143,7 @@ class Service:
         self.batches: object = None
         places = [Place(upstream, label, self.options), *further]
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
+        # Vertex AI has no Files API: it reads gs:// URLs.
         keeps_files = self.options.platform == "studio"
         self.gemini_files = GeminiFiles(self.files, self.owners, upstream, keeps_files=keeps_files)
         self.planner = ChatPlanner(
@@ -247,4 +250,5 @@ def patience_of(fields: Mapping[bytes, bytes]) -> float | None:
         seconds = float(value)
     except ValueError:
         return None
+    # `float` also reads nan and inf; these, and more than a day, are no limit that anybody waits for.
     return seconds if 0 < seconds < 86_400 else None

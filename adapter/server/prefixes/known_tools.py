@@ -57,6 +57,7 @@ class KnownTools:
         """Remember a client's list of tools as the one it used last."""
         lists = self._clients.setdefault(client, [])
         self._clients.move_to_end(client)
+        # A known list may have been read again, where it stood too far from the ends of the body to be found.
         if value not in lists:
             lists.insert(0, value)
             self.size_bytes += len(value.text)

@@ -96,8 +96,10 @@ class PrefixMemory:
                 self._drop(one, lambda entry: entry.is_old(now))
         self._drop(
             client,
+            # An equal one, too: two requests that ran at the same time have both read it as new.
             lambda one: one.prefix is before or (one.prefix.beginning.text == text and one.prefix.field == field),
         )
+        # One history alone must not push out nearly all others.
         if prefix.size_bytes <= self._max_bytes // 4:
             self._clients.setdefault(client, []).append(_Entry(prefix, now))
             self._add(client, prefix.size_bytes)

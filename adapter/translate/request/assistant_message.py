@@ -64,6 +64,7 @@ def _rebuilt(
     parts = parts_of(message, index, turns)
     if message.refusal or message.audio:
         parts += _refusal(message, index, turns) + _transcript_parts(message, index, turns)
+    # Beside calls the first call has the signature (see `needs_carrier` for answers where a text has one as well).
     if parts and not calls:
         _sign_text(parts, message, index, known.whole, turns)
     parts += [_signed_image(part, number, known, turns) for part, number in images]
@@ -152,6 +153,7 @@ def _is_from_here(found: Found | None, turns: Turns) -> bool:
 def _with_signatures(
     parts: list[Part], calls: list[HistoryCall], path: str, source: SignatureSource, turns: Turns
 ) -> tuple[list[Part], list[HistoryCall]]:
+    # Some of its calls may have no signature: `stand_in` looks at each.
     turns.unsigned = True
     if any(part.thought_signature for part in parts):
         turns.note_signature(path, source)
@@ -229,6 +231,7 @@ def _valid_signature(sent: str | None, found: Found | None, path: str, turns: Tu
         reason = f"a signature issued by {found.record.origin} is not valid here"
         turns.note(path, Fate.DROPPED, "signature-foreign", reason)
         return None
+    # The signature that the client sends counts, unless we know it as that of another call.
     if not found.agrees and (sent is None or (found.agrees is False and sent == found.record.value)):
         if found.agrees is None:
             turns.note(path, Fate.DROPPED, "signature-unproven", _UNPROVEN)

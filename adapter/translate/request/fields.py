@@ -147,6 +147,7 @@ def modalities(value: list[str], context: Context) -> Outcome:
     if unknown:
         return reject("unknown-value", f"{unknown[0].lower()!r} is not a modality")
     possible = [item for item in wanted if item in context.capabilities.output]
+    # Text alone is what Gemini answers without the field.
     if wanted in ([], ["TEXT"]):
         return exact()
     if possible == wanted:
@@ -325,6 +326,7 @@ def translate(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> Sum:
     body, notes, earlier = apply(RULES, context)
     if unknown:
         notes += unknown_notes(unknown)
+    # Notes that are shared belong to a remembered history, in which nothing was rejected.
     own = own_notes(notes) if notes.shared else notes
     fates = list(map(_FATE, own))
     if Fate.REJECTED in fates:

@@ -53,6 +53,7 @@ def _gather(members: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
         elif name in _TOP:
             inner = value if name in _FREE_FORM else _camelise(value)
             before = body.get(name)
+            # `generationConfig` may come beside fields of its own that stand outside of it.
             body[name] = {**before, **inner} if isinstance(before, dict) and isinstance(inner, dict) else inner
         elif name in _CONFIG:
             config = body.setdefault("generationConfig", {})

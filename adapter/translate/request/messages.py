@@ -73,6 +73,7 @@ def read_messages(value: Sequence[Message], turns: Turns) -> None:
         if index == turns.context.cut:
             turns.mark_cut()
         steps = steps or PlainSteps(turns)
+        # Plain steps first, since a block takes any answer.
         index = steps.add(index) or _block(value, index, turns)
     _ends(turns)
     if turns.unsigned:
@@ -172,6 +173,7 @@ def _block(value: Sequence[Message], index: int, turns: Turns) -> int:
         index += 1
     if len(calls) > 1:
         _tell_ids_apart(calls, turns)
+    # A blank, and no empty text: newer models refuse it in a user's turn (ai.google.dev, gemini-3.6-flash, 2026-07-21).
     if parts and not turns.contents:
         _add_turn(" ", 0, turns)
         reason = "Gemini wants a user's turn first: a blank one stands before this message"

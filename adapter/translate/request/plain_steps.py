@@ -44,6 +44,7 @@ class PlainSteps:
             return 0
         if not contents or contents[-1].role == "model":
             # What stands before the first step changes how it is sent.
+            # The steps behind the first one can be added together again, from their own index on.
             if len(run) > 1:
                 rest = run.part(1, len(run))
                 self._runs[rest.index] = rest
@@ -55,6 +56,7 @@ class PlainSteps:
         """Add the turns of answers and of their results."""
         turns = self._turns
         noted, paths = len(turns.notes), run.paths()
+        # An agent calls few functions many times.
         names = {name: upstream_name(name).encode() for name in set(run.names)}
         signatures, own_ids = [""] * len(paths), run.ids
         if any(run.found):

@@ -64,6 +64,7 @@ class _Sorting:
             return part if self._has_text or kind == "empty" else None
         if kind == "image":
             return self._image(part)
+        # A call that Gemini itself has answered was never the client's.
         if kind == "call" and part.function_call and part.function_call.name not in self._answered:
             return self._call(part, part.function_call)
         return part

@@ -57,6 +57,7 @@ def n(value: int, context: Context) -> Outcome:
 
 def max_completion_tokens(value: int, context: Context) -> Outcome:
     """Both count the thoughts."""
+    # llama.cpp's and LM Studio's word for no limit.
     if value == -1:
         return approximate(None, "no-output-limit", "no limit: the model's own holds")
     if value < 1:
@@ -121,6 +122,7 @@ def seed(value: int, _context: Context) -> Outcome:
     """Gemini's seeds are 32-bit integers."""
     if -INT32 <= value < INT32:
         return exact(config(seed=value))
+    # Folded and not dropped, so that equal seeds still give equal answers.
     folded = value % INT32
     return approximate(config(seed=folded), "seed-folded", f"Gemini's seeds have 32 bits: {folded} stands for it")
 

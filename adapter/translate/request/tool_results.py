@@ -212,6 +212,7 @@ def _looked_into(text: str, message: Message, index: int, turns: Turns) -> msgsp
         return msgspec.Raw(stripped.encode())
     if isinstance(value, (dict, list)):
         return msgspec.Raw(b'{"%s":%s}' % (key.encode(), stripped.encode()))
+    # Other numbers (1e3, -0, 1.50) would be written in another way than the tool has written them.
     unchanged = isinstance(value, (bool, int)) and orjson.dumps(value).decode() == stripped
     return msgspec.Raw(encode({key: value if unchanged else text}))
 

@@ -166,6 +166,7 @@ class History:
                 if record is None:
                     if key in sealed:
                         part.found[number] = _of_call(sealed[key], _CLIENT, name, arguments)
+                # Records of version 0.1 have no digest.
                 elif record.digest:
                     part.found[number] = _of_call(record, _ID, name, arguments)
                 else:
@@ -189,11 +190,14 @@ class History:
                 self._set_whole(index, _of_answer(records, SignatureSource.ID, self.answer(index)))
         for index, own in carried.answers.items():
             answer = self.answer(index)
+            # The store comes first, since clients cannot change it; their own copy counts where the store has none for
+            # this answer.
             if answer.whole is None or not answer.whole.agrees:
                 self._set_whole(index, _of_answer([own], SignatureSource.CLIENT, answer))
 
     def words(self) -> list[str]:
         """Return the keys to look up next, for answers that ids do not identify."""
+        # Only then: hashing the whole history is most of what a look-up costs.
         if self._misses_later_records:
             self.prefix_digest()
         return [*self._keys, *self._legacy]
@@ -240,6 +244,7 @@ class History:
         for number in part.calls_of_step(step):
             own = next((one for one in left if one.digest == digests[number]), None)
             if own is not None:
+                # Two equal calls of an answer have a record each.
                 left.remove(own)
                 part.found[number] = part.found[number] or Found(own, SignatureSource.HASH)
 

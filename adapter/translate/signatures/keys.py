@@ -42,6 +42,7 @@ def legacy_call_key(name: str, arguments: str, text: str, before: str) -> str:
 def _legacy_arguments(arguments: str) -> str:
     if not is_within(arguments, DEFAULTS.json_values):
         return arguments
+    # As version 0.1 has spelled them: in any other form none of its records would be found.
     try:
         return orjson.dumps(orjson.loads(arguments or "{}"), option=orjson.OPT_SORT_KEYS).decode()
     except (orjson.JSONDecodeError, TypeError):
@@ -154,6 +155,7 @@ def stateless_id(call_id: str, signature: str) -> str:
 
 def split_id(call_id: str) -> tuple[str, str | None]:
     """Return an id, and the signature it carries: one of our own stateless ids, LiteLLM's, or Bifrost's."""
+    # All marks contain it, and nearly no id has one.
     if "_t" not in call_id:
         return call_id, None
     if FOREIGN_SEPARATOR in call_id:

@@ -122,6 +122,7 @@ def original_order(found: Sequence[Found | None]) -> list[int]:
     places: dict[int, int] = {}
     for number, one in enumerate(found):
         place = one.record.position if one is not None and one.agrees else None
+        # Records of several answers, or a call is missing: then the client's order is the better guess.
         if place is not None and (place in places or place >= len(found)):
             return list(range(len(found)))
         if place is not None:

@@ -49,6 +49,7 @@ def canonical_json(arguments: str) -> bytes:
         value = orjson.loads(arguments or "{}")
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         return orjson.dumps(_integral(value), option=orjson.OPT_SORT_KEYS) if b".0" in data else data
+    # orjson reads 1,024 levels and writes 254, beyond which it raises a TypeError.
     except (orjson.JSONDecodeError, TypeError, RecursionError):
         return as_bytes(arguments)
 
@@ -56,6 +57,7 @@ def canonical_json(arguments: str) -> bytes:
 def _integral(value: Any) -> Any:
     """Replace numbers such as `1.0` by `1`: JSON has one kind of number."""
     if isinstance(value, float):
+        # orjson writes no whole number of more than 64 bits.
         return int(value) if value.is_integer() and abs(value) < 2**63 else value
     if isinstance(value, dict):
         return {key: _integral(item) for key, item in value.items()}
@@ -139,6 +141,7 @@ class PrefixDigest(msgspec.Struct, eq=False):
                 continue
             if self._results:
                 self._end_results()
+            # A client that changes from `system` to `developer` still has the same history.
             name = b"s" if role in _SYSTEM_ROLES else role.encode()
             self._running.update(b"m%d:%b%b" % (len(name), name, form))
 

@@ -84,8 +84,10 @@ class PlainTurns:
             responses = [self._by_step(list(map(b"".join, zip(*responses, strict=False))))]
         texts = [b'{"text":%b},' % encode(text) if text else b"" for text in self._texts]
         begin, middle = repeat(b',{"role":"model","parts":['), repeat(b']},{"role":"user","parts":[')
+        # Not strict: `repeat` never ends, and the columns are of one length.
         steps = zip(begin, texts, calls, middle, *responses, repeat(b"]}"), strict=False)
         pieces = list(chain.from_iterable(steps))
+        # Each step begins with a comma, which the first does not need.
         pieces[0] = pieces[0][1:]
         return pieces
 
@@ -98,6 +100,7 @@ class PlainTurns:
 def escape(texts: Sequence[str]) -> list[bytes]:
     """Escape texts for JSON strings; nearly all stay as they are."""
     together = "".join(texts)
+    # Only the quotation marks came on top: nothing is escaped, and all is ASCII.
     if len(encode(together)) == len(together) + 2:
         return list(map(str.encode, texts))
     return [encode(text)[1:-1] for text in texts]
