@@ -42,6 +42,7 @@ __all__ = ["Caller", "Forwarded", "Reply", "ReplyStream", "Upstream"]
 
 T = TypeVar("T")
 
+# A relay whose next page is always the same one must not be followed for ever.
 MAX_PAGES = 50
 
 _SSE = "streamGenerateContent?alt=sse"
@@ -100,7 +101,9 @@ class Upstream:
         self.settings = settings
         self._observer = observer
         self._base = base_url(settings.url)
+        # Google takes uploads at /upload/v1beta (Generative Language API, media.upload).
         self._upload_base = re.sub(r"(?=/v1\w*\Z)", "/upload", self._base)
+        # Vertex AI lists models by their publisher; below a project it only calls them (v1beta1, publishers.models).
         self._listed = "publishers/google/" if settings.auth == "vertex" else ""
         self._transport = transport
         self._world = world
@@ -186,6 +189,7 @@ class Upstream:
         """List all models, page by page (`models`)."""
         models: list[Model] = []
         until = self._deadline_for(deadline)
+        # The most that one page may have (Generative Language API, models.list).
         query = {"pageSize": "1000"}
         for _ in range(MAX_PAGES):
             path, observer = f"{self._listed}models?{urlencode(query)}", self._observe("listModels")
@@ -314,6 +318,8 @@ class Upstream:
             while True:
                 key: Mapping[str, str] | None = None
                 try:
+                    # The key comes before the breaker: a call that gets none would use up the probe of an open circuit
+                    # and report nothing.
                     key = await self._auth.headers(call.caller, call.model) if call.needs_key else _NO_KEY
                     probe = breaker is not None and breaker.before_call(call.model)
                     failure: bool | None = None
@@ -329,6 +335,7 @@ class Upstream:
                     except UpstreamError as error:
                         failure = is_outage(error)
                         raise
+                    # Also for a cancelled call, which shows nothing about the upstream: a probe must always report.
                     finally:
                         if breaker is not None:
                             breaker.after_call(call.model, failure, probe=probe)
@@ -349,6 +356,7 @@ class Upstream:
         """Report a failed attempt to the key pool and the observer; without a `key` no attempt was made."""
         if key is None:
             return
+        # A pinned key has made what the request names; another key could not read that.
         error.try_another_key = self._auth.on_error(key, call.model, error) and not call.caller.pin
         if call.observer is not None:
             call.observer.on_error(error)
@@ -377,6 +385,7 @@ class Upstream:
     def _request(self, call: _Call, key: Mapping[str, str]) -> Request:
         """Build the HTTP request of one attempt; tell the observer."""
         headers = {**(self._event_headers if call.events else self._whole_headers), **call.headers, **key}
+        # As Google's own SDK does (google-genai 3.4.0): Gemini need not go on when nobody waits any more.
         headers["x-server-timeout"] = str(max(1, ceil(call.deadline - self._world.clock())))
         if call.observer is not None:
             call.observer.on_attempt(headers)

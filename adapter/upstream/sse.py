@@ -120,6 +120,7 @@ class EventDecoder(msgspec.Struct, eq=False):
             self._add_data(line[6:] if line.startswith(b" ", 5) else line[5:])
         elif not line:
             self._dispatch(payloads)
+        # A field without a colon has an empty value (html.spec.whatwg.org, 9.2.6).
         elif line == b"data":
             self._add_data(b"")
         elif line.startswith((b"{", b"[")):

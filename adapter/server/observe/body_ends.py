@@ -19,6 +19,7 @@ HALF = 8 * 1024
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*("?)|[\[\]{},]', re.DOTALL)
 _CLOSING = {b"{": b"}", b"[": b"]"}
 _LONGEST_ESCAPE = len(rb"\ud83d\ude00")
+# Each try is parsed in up to three forms, both ends of the body each time.
 _MAX_TRIES = 200
 """The number of commas in the end that are tried as the place from which the end is appended."""
 

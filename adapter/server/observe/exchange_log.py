@@ -399,6 +399,7 @@ class ExchangeLog:
         self._exchanges.append(exchange)
         if len(self._exchanges) > MAX_KEPT:
             oldest = self._exchanges.popleft()
+            # It is not there any more if it was shortened before.
             if self._large and self._large[0][1] is oldest:
                 self._large_bytes -= self._large.popleft()[0]
         size = exchange.size

@@ -27,6 +27,7 @@ MAX_MODELS = 100
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable of prometheus-client for the folder that several workers share."""
 
+# Up to ten minutes, about the default time limit of a call: models that think take minutes.
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
 
 

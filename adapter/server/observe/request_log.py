@@ -118,6 +118,7 @@ def configure(settings: Settings) -> RequestLog:
     for name, level in (("adapter", settings.log_level), ("uvicorn.error", "warning"), ("asyncio", "warning")):
         log = logging.getLogger(name)
         log.handlers[:] = [handler]
+        # A handler of the root logger, which any library may set, would write each line a second time.
         log.propagate = False
         log.setLevel(level.upper())
     return RequestLog(settings, sink)

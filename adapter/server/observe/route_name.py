@@ -6,6 +6,7 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 _LONGEST = 128
+# Shorter than any key that is in use: Google's have 39 characters, OpenAI's more.
 _LIKE_A_KEY = re.compile(r"[\w-]{32,}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[^!-~]")
 

@@ -22,6 +22,7 @@ def shorten_frames(frames: list[bytes]) -> list[bytes]:
     times = getattr(frames, "times", [])
     if len(frames) > 2 * MAX_FRAMES:
         mark = b": ... %d events are left out ...\n\n" % (len(frames) - 2 * MAX_FRAMES)
+        # One more from the end, for the mark.
         times = [*times[:MAX_FRAMES], *times[-MAX_FRAMES - 1 :]]
         frames = [*frames[:MAX_FRAMES], mark, *frames[-MAX_FRAMES:]]
     short = TimedFrames()

@@ -25,6 +25,7 @@ class Layout(NamedTuple):
 
 def connect(path: Path, layout: Layout) -> sqlite3.Connection:
     """Connect to an existing file; create its tables, switch to WAL. Raises `StoreUnusable`, `sqlite3.Error`."""
+    # No isolation level: the driver would begin transactions of its own, beside those of `transaction`.
     connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection, layout)
@@ -38,6 +39,7 @@ def _prepare(connection: sqlite3.Connection, layout: Layout) -> None:
     _set_wal_mode(connection)
     # A commit survives the death of the process without an fsync; a power failure may take the last ones.
     connection.execute("PRAGMA synchronous = NORMAL")
+    # After a burst of writes the WAL file is cut to 64 MB; SQLite by itself never makes it shorter.
     connection.execute("PRAGMA journal_size_limit = 67108864")
     if _version(connection) == 0:
         with transaction(connection):
@@ -57,6 +59,7 @@ def _version(connection: sqlite3.Connection) -> int:
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Run the body of the `with` as one transaction."""
+    # Takes the lock at once, and waits for it: one that begins by reading may fail later, without a wait (SQLITE_BUSY).
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

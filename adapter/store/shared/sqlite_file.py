@@ -42,6 +42,7 @@ class SqliteFile:
         try:
             await asyncio.to_thread(create_file, self.path)
             result = await self._writer.run(prepare)
+            # A file that cannot be read must be known at the start, not at the first request.
             await self._reader.run(used_bytes)
         except (OSError, sqlite3.Error, StoreUnusable) as error:
             await self.aclose()

@@ -140,6 +140,7 @@ class Batches(Generic[T]):
     async def _commit_after(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
+        # Only now: what has come during the wait belongs to this transaction, and what comes from now on to the next.
         items, self._pending = self._pending, []
         self._running, self._next = self._next, None
         await self._commit(items)
@@ -156,6 +157,7 @@ def create_file(path: Path) -> None:
     """Create a file and its folder, readable by this user alone. Raises `OSError`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # It may have been there before, made by hand or with another mode.
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 

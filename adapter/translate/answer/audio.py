@@ -67,6 +67,7 @@ def read_wav(data: bytes) -> WavFile | None:
         if name == b"fmt " and len(data) >= at + 16:
             codec, channels, rate = (_number(data, at, 2), _number(data, at + 2, 2), _number(data, at + 4, 4))
             form = (codec, channels, _number(data, at + 14, 2))
+        # Chunks of a RIFF file begin at even offsets.
         at += size + size % 2
     return None
 
@@ -94,6 +95,7 @@ def rate_of(mime_type: str) -> int:
 
 def content_of(blob: Blob) -> bytes:
     """Return the bytes of a blob. Raises `AnswerError` if they are not base64."""
+    # Protobuf's JSON allows both alphabets of base64, with and without padding (protobuf.dev, ProtoJSON).
     text = (blob.data or "").translate(_STANDARD).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -138,6 +140,7 @@ def _one_sound(blobs: Sequence[Blob], raw: bool) -> bytes:
     if len(samples) == len(blobs) and len({one.rate for one in samples}) == 1:
         joined = b"".join(one.data for one in samples)
         return joined if raw else wav(joined, samples[0].rate)
+    # Frames of MP3 files play one after the other, whatever file they came from.
     if len(blobs) > 1 and not all(_MP3.match(blob.mime_type or "") for blob in blobs):
         kinds = ", ".join(blob.mime_type or "a sound without a type" for blob in blobs)
         raise AnswerError(502, "malformed_response", f"Gemini sent sounds that cannot be joined: {kinds}.")

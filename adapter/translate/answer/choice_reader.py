@@ -136,6 +136,7 @@ class ChoiceReader:
             raise reply.empty_answer()
         annotations: list[Annotation] | None = None
         extra: dict[str, Any] = {}
+        # Nearly all answers end with one of these and say no more: then there is nothing to look for.
         if self._says_more or sides.finish_reason not in ("STOP", "MAX_TOKENS"):
             reply.check_finish(sides, self.has_content)
             annotations, notes = citations(sides.grounding_metadata, texts)
@@ -170,12 +171,15 @@ class ChoiceReader:
         if self._whole is not None:
             self.sides = candidate
         else:
+            # No text follows a finish reason, so what is held need not wait for the end of the stream.
             if finish is not None and self._leaks is not None:
                 self._pass_json(self._leaks.close(), 0, events)
             if says_more or self.sides.finish_reason is not None:
                 self._note(extras.gather(self.sides, candidate, extras.GATHERED_OF_CANDIDATES, ""))
             else:
                 self.sides.finish_reason = finish
+            # A broken answer is an error at once; an unknown reason is one only if nothing was said, which the end
+            # knows.
             if finish not in (None, "STOP"):
                 reply.check_finish(candidate, produced=True)
         if says_more:

@@ -77,5 +77,6 @@ def _span(support: GroundingSupport, texts: Sequence[str]) -> tuple[int, int] | 
 def _characters(text: str, segment: Segment) -> tuple[int, int]:
     """Return a segment's indexes, which count bytes, as those of characters."""
     data = text.encode()
+    # An index may fall inside of a character.
     start, end = (data[: max(0, index)].decode(errors="ignore") for index in (segment.start_index, segment.end_index))
     return len(start), len(end)

@@ -166,6 +166,7 @@ class Continuation:
             moved["groundingChunkIndices"] = msgspec.Raw(encode(indices))
         if support.segment is not None:
             segment = members(moved["segment"])
+            # Parts of the joined answer are others; its indexes count from the start of the whole text.
             segment.pop("partIndex", None)
             segment.update(self._segment(support.segment))
             moved["segment"] = msgspec.Raw(encode(segment))

@@ -109,6 +109,7 @@ def candidates_of(response: GenerateContentResponse) -> list[Candidate]:
     reason = reply.block_reason(response)
     if reason is None:
         return response.candidates or []
+    # Not every reason of a block is one of a candidate, and an unknown one would fail the other choices as well.
     known = reason if reason in reply.FINISH_REASONS else "SAFETY"
     return [Candidate(finish_reason=known, finish_message=reply.refusal_text(reason, None))]
 

@@ -132,6 +132,7 @@ class StreamReader:
         if before is None or not candidates or (content := candidates[0].content) is None or not content.parts:
             return None
         self._part.text = text = content.parts[0].text
+        # Nearly every event has other counts, which are taken below; the comparison must not see them.
         before.usage_metadata = usage
         if not text or response != before or (usage is not None and self.tier is None and usage.service_tier):
             return None

@@ -103,6 +103,7 @@ def unknown_note(path: str, value: msgspec.Raw) -> Note:
 
 def call_id(stamp: Stamp, choice: int, number: int) -> str:
     """Return `call_` and 24 characters of base64url; the same in a stream and in a whole answer."""
+    # 18 bytes are 24 characters of base64 without padding.
     digest = blake2b(f"{stamp.seed}:{choice}:{number}".encode(), digest_size=18).digest()
     return "call_" + base64.urlsafe_b64encode(digest).decode()
 

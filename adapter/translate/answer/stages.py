@@ -153,9 +153,11 @@ class JsonAnswer:
         return held
 
 
+# One path, such as $.a[999999999], would otherwise make a list that fills the memory.
 MAX_GAP = 1_000
 """The most elements of a list that a path may skip."""
 
+# Possessive (`++`): a quotation that never ends would else be tried from each of its characters.
 _STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]++|\\.)*+)'\]|\["((?:[^"\\]++|\\.)*+)"\]""")
 _ESCAPED = re.compile(r"\\(.)")
 

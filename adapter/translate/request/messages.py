@@ -173,7 +173,7 @@ def _block(value: Sequence[Message], index: int, turns: Turns) -> int:
         index += 1
     if len(calls) > 1:
         _tell_ids_apart(calls, turns)
-    # A blank, and no empty text: newer models refuse it in a user's turn (ai.google.dev, gemini-3.6-flash, 2026-07-21).
+    # A blank, and no empty text: newer models refuse it in a user's turn (ai.google.dev, gemini-3.6-flash, 2026-07-30).
     if parts and not turns.contents:
         _add_turn(" ", 0, turns)
         reason = "Gemini wants a user's turn first: a blank one stands before this message"

@@ -179,6 +179,7 @@ class AsyncioTransport:
             ssl=self._tls,
             server_hostname=host if tls else None,
         )
+        # Lost before the pool knew of it: `discard` has found nothing to remove, and would not come again.
         if connection.closed:
             raise ConnectionResetError
         return connection

@@ -109,6 +109,7 @@ class IncomingResponse:
             if self._connection is not None and time.monotonic() >= self._deadline:
                 # The timer checks the deadline only while the caller waits, a body that never pauses has no waiter.
                 self._connection.fail(UpstreamTimeout("total"))
+                # What has arrived would else be returned again and again, and the error never raised.
                 self._pieces.clear()
             if (self._pieces or self._inflater is not None) and (data := self._take_unread()):
                 return data
@@ -190,6 +191,7 @@ class Inflater:
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
+        # 15 is zlib's largest window; 16 more asks for gzip's frame (zlib manual, inflateInit2).
         self._decompressor = zlib.decompressobj(15 if coding == "deflate" else 31)
         self._has_output = False
 
@@ -263,6 +265,7 @@ class Connection(asyncio.Protocol):
         return answer
 
     def _send(self) -> None:
+        # The call may have been given up in the same turn.
         if not self.closed:
             cast(asyncio.Transport, self._transport).writelines(self._unsent)
         self._unsent = ()
@@ -424,7 +427,9 @@ class Connection(asyncio.Protocol):
             return
         self._answer = None
         transport = cast(asyncio.Transport, self._transport)
+        # With an early answer a part of the request may be unsent: its rest would be read as the next request.
         if self._can_reuse and not transport.get_write_buffer_size() and not transport.is_closing():
+            # Reading may be paused, and the answer to the next request would never arrive.
             self.resume()
         else:
             self.abort()

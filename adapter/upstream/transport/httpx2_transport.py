@@ -90,6 +90,7 @@ class Httpx2Response:
         try:
             async with asyncio.timeout_at(self._deadline):
                 chunk = b""
+                # An empty piece would mean the end of the body.
                 while not chunk:
                     chunk = await anext(self._chunks)
                 return chunk
@@ -137,6 +138,7 @@ class Httpx2Transport:
             settings = self._settings
             self._tls = self._tls or tls_context(settings.url, settings.ca_file)
             pool = self._pools[shard] = httpx2.AsyncHTTPTransport(
+                # Without a context the URL is plain HTTP, where there is nothing to verify.
                 verify=self._tls or False,
                 limits=httpx2.Limits(max_connections=self._size, keepalive_expiry=30),
                 proxy=settings.proxy,
@@ -164,6 +166,7 @@ class Httpx2Transport:
                 self._release(shard)
         # httpx2 looks at this dict again for each read: from here on silence is limited, not the wait for the head.
         limits["read"] = self._settings.between_bytes
+        # `aiter_bytes` needs it for its errors; outside of httpx2's client nobody sets it.
         response.request = message
         return Httpx2Response(response, request.deadline, partial(self._release, shard))
 
