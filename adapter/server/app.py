@@ -103,6 +103,7 @@ def create_app(
     metrics = extras.load("adapter.server.observe.metrics", "metrics").Metrics() if settings.metrics else None
     traces = extras.load("adapter.server.observe.tracing", "telemetry").Traces() if settings.traces else None
     app = Application(settings, label, endpoints)
+    # Only for the lifespan, whose protocol Starlette speaks; requests never reach it.
     app.lifespan = Starlette(
         lifespan=_lifespan(
             app, settings, label, Observers(lines, metrics, traces, page_token), replaced=replaced, predict=predict
@@ -137,6 +138,7 @@ class Observers(NamedTuple):
     """The observers of requests, if the operator wants them: log, metrics, traces, the page at /."""
 
     lines: RequestLog | None
+    # Their modules are loaded only where their extras are installed, so no type of theirs can be named here.
     metrics: Any
     traces: Any
     page_token: str | None

@@ -162,6 +162,7 @@ class Upstream:
         try:
             events = await self._run(call, partial(self._start_stream, observer=observer))
         except BaseException as error:
+            # Also for a cancellation: nobody else would tell the observer of the end.
             observer.__exit__(type(error), error, error.__traceback__)
             raise
         # It goes on to observe, up to the end of the stream.
@@ -335,8 +336,8 @@ class Upstream:
                     except UpstreamError as error:
                         failure = is_outage(error)
                         raise
-                    # Also for a cancelled call, which shows nothing about the upstream: a probe must always report.
                     finally:
+                        # Also for a cancelled call, which shows nothing about the upstream: a probe must always report.
                         if breaker is not None:
                             breaker.after_call(call.model, failure, probe=probe)
                     if self._pool is not None and self._pool.probed:
@@ -378,6 +379,7 @@ class Upstream:
             if events.first is None:
                 raise UpstreamProtocolError("Gemini ended its stream without any event.")
         except BaseException:
+            # Also for a cancellation: nobody else knows of this connection yet.
             await events.aclose()
             raise
         return events

@@ -50,6 +50,7 @@ class ClientGone(Exception):
 def header(scope: Scope, name: bytes) -> str | None:
     """Return the value of a request header, the first one if there are several; `name` is in lower case."""
     value = fields_of(scope).get(name)
+    # In latin-1 each byte is a character, so nothing that a client sends can raise.
     return None if value is None else value.decode("latin-1")
 
 
@@ -121,8 +122,8 @@ async def read_body(
             size += len(piece)
             pieces.append(piece)
             more = message.get("more_body", False)
-    # Also for a cancellation: the caller releases only what this call returns.
     except BaseException:
+        # Also for a cancellation: the caller releases only what this call returns.
         budget.release(size)
         raise
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -135,6 +136,7 @@ def _take_arrived_body(receive: Receive) -> bytes | None:
         return None
     # If the next request has arrived, too, uvicorn has paused reading, and a disconnect would go unnoticed.
     cycle.flow.resume_reading()
+    # Taken away from uvicorn, which would hold it for as long as the request runs.
     body, cycle.body = bytes(cycle.body), bytearray()
     return body
 

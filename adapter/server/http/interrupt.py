@@ -8,6 +8,7 @@ from typing import Self
 import msgspec
 
 
+# Without `eq`, so that it can be in a set, by its identity.
 class Interruptible(msgspec.Struct, eq=False):
     """A context manager whose body `interrupt()` ends, in the same way as `asyncio.timeout` does.
 

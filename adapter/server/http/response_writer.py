@@ -186,6 +186,7 @@ class ResponseSender:
         self._common_headers = common
         # For HEAD uvicorn drops the body from the ASGI messages; `DirectWriter` would send it.
         direct = None if is_head else cycle_of(send)
+        # Its messages go through this object, which adds the common headers.
         self.writer: ResponseWriter = AsgiWriter(self) if direct is None else DirectWriter(direct, common)
 
     async def __call__(self, message: Message) -> None:

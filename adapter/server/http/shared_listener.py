@@ -190,6 +190,7 @@ class SharedListener(asyncio.AbstractServer):
             log.error("cannot accept connections for %g s: %s", PAUSE_S, error)
             self._leave_alone(PAUSE_S, self._watch)
             return False
+        # `accept` makes plain sockets only, so a counted one takes the file over.
         connection = CountedSocket(accepted.family, accepted.type, accepted.proto, accepted.detach())
         connection.setblocking(False)
         connection.counts = self._counts

@@ -20,6 +20,7 @@ class LogSink:
         self._descriptor = file_descriptor(stream)
         self._ready: select.poll | None = None
         self._cut = False
+        # Windows has no `poll`: there a write may wait.
         if self._descriptor is not None and hasattr(select, "poll"):
             self._ready = select.poll()
             self._ready.register(self._descriptor, select.POLLOUT)
@@ -29,6 +30,7 @@ class LogSink:
         text = "\n".join([*lines, ""])
         if self.lost:
             text = f"{self.lost} lines of the log were lost: the log's reader is full or too slow\n{text}"
+        # Ends the line of which only a part was written.
         if self._cut:
             text = f"\n{text}"
         data = text.encode(errors="replace")
@@ -48,6 +50,7 @@ class LogSink:
         try:
             return os.write(self._descriptor, piece)
         except OSError:
+            # The reader has gone, or the disk is full: the lines count as lost.
             return 0
 
 

@@ -93,7 +93,9 @@ class Traces:
         own.propagate = False
         own.handlers[:] = [logging.NullHandler()]
         named = Resource({SERVICE_NAME: _NAME, SERVICE_VERSION: __version__})
+        # Later ones win: the operator's variables over our name, and that over OpenTelemetry's `unknown_service`.
         resource = Resource.create().merge(named).merge(OTELResourceDetector().detect())
+        # `aclose` has a time limit, which OpenTelemetry's own shutdown at exit has not.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor((self._processor or build_processor)())
         self.tracer = self._provider.get_tracer(_NAME, __version__)
@@ -147,6 +149,8 @@ class _TracingMiddleware:
             return
         method = scope.get("method", "GET")
         name = method if method in _METHODS else "HTTP"
+        # Without `tracestate`, which is a client's own text, and with an empty context, so that nothing else is a
+        # parent.
         parent = _PARENT.extract({"traceparent": header(scope, b"traceparent") or ""}, contexts.Context())
         attributes = {HTTP_REQUEST_METHOD: method if method in _METHODS else "_OTHER", URL_SCHEME: scope["scheme"]}
         span = self._traces.tracer.start_span(name, parent, SpanKind.SERVER, attributes)

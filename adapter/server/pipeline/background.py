@@ -60,6 +60,7 @@ class Log:
 
     def __init__(self) -> None:
         self.first = 0
+        # Its request was answered with `queued` already: an error can only be an event.
         self.has_begun = True
         self.ended = False
         self._frames: list[bytes] = []
@@ -269,6 +270,7 @@ class Jobs:
             return record
         if (job := self._running.get((response_id, client))) is not None:
             job.take_back()
+            # Unlike `await`, this raises none of its errors, which are not those of this request.
             await asyncio.wait([job.task])
         else:
             mark = Document(_mark(response_id), b"true", response_id)

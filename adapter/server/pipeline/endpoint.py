@@ -152,6 +152,7 @@ def _unknown_path(meant: str | None) -> Endpoint:
     async def refuse(_call: Call) -> None:
         raise NoSuchPath(meant)
 
+    # Open: with a wrong base URL a client should be told so, and not that its key is wrong.
     return Endpoint(method=ANY_METHOD, path=_OTHER, handler=refuse, is_open=True)
 
 

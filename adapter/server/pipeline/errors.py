@@ -81,6 +81,7 @@ class StrictLoss(Exception):
 def to_malformed(error: Exception) -> Malformed:
     """Return OpenAI's error for a decoder's error, with the JSON path as `param`."""
     if isinstance(error, msgspec.ValidationError):
+        # msgspec tells the path only in its text.
         return _wrong_shape(*str(error).partition(" - at `$")[::2])
     if isinstance(error, UnicodeDecodeError):
         return Malformed("The body is not UTF-8.")

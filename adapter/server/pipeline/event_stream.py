@@ -160,6 +160,7 @@ class EventStream:
         if self._tap is not None and len(self._tap) < MAX_TAPPED:
             self._tap += frames
             self._tap.times += [time.perf_counter()] * len(frames)
+        # Most events come alone, and are neither held nor copied.
         if self._held or more or len(frames) != 1:
             self._held += frames
             self._held_size += sum(map(len, frames))
@@ -274,8 +275,8 @@ async def relaying(
             if not writer.is_finished:
                 raise
         await relay.write(await writer.close(), writer.take_issued())
-    # Nobody is left to read an error event.
     except ClientGone:
+        # Nobody is left to read an error event.
         raise
     except Exception as error:
         if not relay.sink.has_begun:

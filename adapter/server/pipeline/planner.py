@@ -78,6 +78,7 @@ class ChatPlanner:
         self._files = files
         self._prefixes = prefixes
         self._platform = places[0].options.platform
+        # The day's catalogue is a part of the key, so that a model's end changes its routes.
         self._find_routes = lru_cache(MAX_NAMES)(self._routes_of)
 
     @property

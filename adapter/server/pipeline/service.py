@@ -140,6 +140,7 @@ class Service:
         self.shutdown = GracefulShutdown(settings.shutdown_delay, settings.shutdown_grace)
         self.options = options(settings, upstream.settings.name)
         self.predict: Predict | None = None
+        # Their folder is above this one, which therefore cannot name their type (tests/test_layers.py).
         self.batches: object = None
         places = [Place(upstream, label, self.options), *further]
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)

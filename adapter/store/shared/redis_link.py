@@ -125,6 +125,7 @@ class Link:
             else:
                 break
         self.warning = self._pinging = None
+        # As loud as the warning that it ends.
         log.warning("%s answers again", self.safe_url)
 
     def describe(self, **counts: int) -> dict[str, object]:

@@ -67,6 +67,7 @@ def issue(
     whole = _record_of_answer(calls, images, replay_parts, signed, context)
     digests = [_digest_of(call) for call in calls]
     shown = answer_form(text, list(map(image_url, images)), digests)
+    # `NOTHING` is one object for all answers.
     if whole is not NOTHING:
         whole.digest = digest(shown)
     forms = [shown]

@@ -242,6 +242,7 @@ class StreamReader:
         for path, value in unknown.items():
             if path not in fields or value is REPLACED:
                 self.note([reply.unknown_note(path, value)])
+            # Counts grow from event to event.
             elif value != fields[path] and not path.startswith("usageMetadata"):
                 self.note(
                     [Note(path, Fate.DROPPED, "stream-value-replaced", "told several times: the last one is passed on")]

@@ -38,6 +38,7 @@ def unseal(content: str) -> Mapping[str, Signature] | None:
     try:
         return _decoder.decode(base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)))
     except (ValueError, msgspec.MsgspecError):
+        # Cut or changed on its way: it counts as missing, and the request goes on without it.
         return None
 
 

@@ -18,6 +18,7 @@ from adapter.wire.json_counts import is_within
 from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import THOUGHTS, ContentPart, ImageUrl, MediaUrl, Message, ToolCall
 
+# 128 bits of SHA-256, which is faster than blake2b where the processor has instructions for it (docs/decisions.md).
 _DIGITS = 32
 RESULT_ROLES = ("tool", "function")
 _SYSTEM_ROLES = ("system", "developer")
@@ -49,8 +50,8 @@ def canonical_json(arguments: str) -> bytes:
         value = orjson.loads(arguments or "{}")
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         return orjson.dumps(_integral(value), option=orjson.OPT_SORT_KEYS) if b".0" in data else data
-    # orjson reads 1,024 levels and writes 254, beyond which it raises a TypeError.
     except (orjson.JSONDecodeError, TypeError, RecursionError):
+        # orjson reads 1,024 levels and writes 254, beyond which it raises a TypeError.
         return as_bytes(arguments)
 
 

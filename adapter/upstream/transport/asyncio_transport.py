@@ -88,6 +88,7 @@ class AsyncioTransport:
         try:
             await answer.head(self._settings.first_byte)
         except BaseException:
+            # Also for a cancellation: the connection would keep its slot for ever.
             await answer.aclose()
             raise
         return answer

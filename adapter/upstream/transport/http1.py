@@ -340,6 +340,7 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._reject_malformed()
         else:
+            # Inside of a body, where most bytes belong, there is nothing to finish.
             if self._answer is None or not self._answer.has_head:
                 self._after_parse(len(data))
 
@@ -374,6 +375,7 @@ class Connection(asyncio.Protocol):
         """End or fail the answer, and tell the pool (callback of `asyncio.Protocol`)."""
         answer, self._answer = self._answer, None
         self.abort()
+        # Before the caller goes on, who may need the slot at once to send the request again.
         self._discard(self)
         if answer is None:
             return
