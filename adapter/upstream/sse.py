@@ -23,7 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 _DATA, _END = b"data: ", b"\r\n\r\n"
 _CR, _LF = b"\r\n"
 _BEFORE = len(_DATA)
-"""The bytes around the single line of one of Gemini's events."""
+"""The number of bytes in front of the payload of one of Gemini's events."""
 
 
 class EventDecoder(msgspec.Struct, eq=False):

@@ -104,7 +104,7 @@ class ConnectionCounts:
             self._counts[self._slot] += number
 
     def leave(self) -> None:
-        """Stop counting: this worker takes no more connections."""
+        """Stop counting: this worker takes no more connections, so no other one may step back for it."""
         self._counts[self._slot] = _EMPTY
 
     def close(self) -> None:

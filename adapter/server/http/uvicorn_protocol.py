@@ -116,8 +116,8 @@ class ServerProtocol(HttpToolsProtocol):
     """One connection of a client; the module's docstring has its phases.
 
     Beside limits and timers it does two things that uvicorn does not: it reports a disconnect to whoever answers
-    (`asgi.Connection`) without a task that waits for it, and during shutdown it answers a connection that was accepted
-    a moment ago, whose client would otherwise see an error for no reason.
+    (`asgi.ClientConnection`) without a task that waits for it, and during shutdown it answers a connection that was
+    accepted a moment ago, whose client would otherwise see an error for no reason.
     """
 
     is_gone = False

@@ -47,7 +47,7 @@ MAX_HELD = 4 * 1024 * 1024
 """Bytes of events that are read from memory; older ones are read from the store."""
 
 PATIENCE = 5.0
-"""Seconds for which events that must have been are looked for in the store, before the end is told without them."""
+"""Seconds in which events that must exist are looked for in the store; then the end is sent without them."""
 
 _ENDS = {"completed": Completed, "incomplete": Incomplete}
 
@@ -319,10 +319,10 @@ class Follower:
 
     | the position                                | what is read                                        |
     |---------------------------------------------|-----------------------------------------------------|
-    | in memory, or next to be told               | events, as they come                                |
+    | in memory, or that of the next event        | events, as they come                                |
     | in the store                                | events, piece by piece                              |
     | not in the store, the response still runs   | events, once they are written down                  |
-    | not in the store, though it must have been  | `PATIENCE` later the end, as the stored response is |
+    | not in the store, though it must exist      | `PATIENCE` later the end, as the stored response is |
     | behind the end, or beyond the next event    | the end alone                                       |
     """
 

@@ -111,7 +111,7 @@ def _rejections(error: Rejected, _asked: ErrorContext) -> Failure:
 def _upstream(error: UpstreamError, asked: ErrorContext) -> Failure:
     """Return the error for a failed call: Gemini's own by the translation's table, others by their own codes.
 
-    All the time there was has passed once the total limit ran out: another try would take as long.
+    After the total time limit no retry is advised: another try would take as long.
     """
     if error.code is None:
         return to_openai(error.status, error.error, **asked._asdict(), retry_after=error.retry_after)

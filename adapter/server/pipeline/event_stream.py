@@ -1,7 +1,7 @@
-"""An event stream to one client: committed late, kept alive, ended honestly.
+"""An event stream to one client: the 200 waits for the first event, heartbeats fill silence, late failures are events.
 
 The 200 goes out with the first event, or after `commit_after` seconds, so that an early failure is a normal HTTP
-error. A later failure is an error event; nothing ever looks like a finished answer that is none.
+error. A later failure is an error event; an answer that is not complete never looks complete.
 
 States of an `EventStream`:
 

@@ -1,8 +1,8 @@
 """Fallback after a failure: the same model at other upstreams, then other models.
 
-Only where the operator names some. What goes elsewhere is translated again, since models, schemas and the issuers of
-signatures differ. Nothing goes elsewhere once an event of an answer has come, nor what another place would refuse as
-well.
+It happens only if the operator names other upstreams or models. The request is then translated again, since models,
+schemas and the issuers of signatures differ. There is no fallback once an event of an answer has come, nor after an
+error that another place would give as well.
 """
 
 import logging
@@ -96,8 +96,8 @@ class FallbackPlans(Generic[P]):
     are told: the others speak of other requests.
 
     `plan` is for `place`, with the key that `pin` names ("" for any): what it names was made with that key, which is
-    one of the first place's. `is_certain`: it is known who will answer, and by which plan, as there is one way to go.
-    `is_fallback`: another plan than the first answers.
+    one of the first place's. `is_certain`: there is only one route, so it is known which plan will be answered.
+    `is_fallback`: another plan than the first is answered.
 
     | event                                   | then                                                        |
     |-----------------------------------------|-------------------------------------------------------------|

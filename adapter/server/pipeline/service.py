@@ -78,7 +78,7 @@ class Service:
     """The parts that requests need.
 
     A request passes them in this order: `access`, `count`, `body_budget`, `admission`, `planner`, `answering`, and
-    `failures` where one of them raises. `state` and `store` keep what outlives it, `recorder` what there is to tell.
+    `failures` where one of them raises. `state` and `store` keep what outlives it; `recorder` logs and counts it.
     """
 
     def __init__(  # noqa: PLR0913 - all that it works with

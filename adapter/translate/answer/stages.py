@@ -7,7 +7,7 @@ AI and relays return some (github.com/googleapis/python-genai/issues/2121). The 
 **JSON by a function**: where a model refuses JSON mode beside functions, the answer comes as the arguments of a
 function (`json_tool.JSON_TOOL`). The client must get one JSON text or its own calls, whatever Gemini says around it:
 
-| came                         | is told                                            |
+| Gemini sends                 | the client gets                                    |
 |------------------------------|----------------------------------------------------|
 | text, then the JSON          | the JSON alone; the text is left out, with a note  |
 | the JSON, then text          | the same                                           |

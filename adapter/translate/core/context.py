@@ -25,13 +25,13 @@ class Media(msgspec.Struct, frozen=True):
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's choices that change a translation; the same for every request to one upstream.
 
-    `upstream` names the issuer of signatures ("studio", "vertex", a relay's name), `platform` whose calendar of models
-    holds. `schema` is "openapi" for relays
-    that take only `parameters`/`responseSchema`. `fields` limits what is sent to these dotted paths of
-    GenerateContentRequest (None: everything). `later_system`: what becomes of a system message after the first other
-    one. `blocked_prompt`: a 200 with a refusal, or a 400. `remote_media`: whether the server fetched http(s) URLs.
-    `leaked_thoughts`: whether a text behind THOUGHT: is a thought. `thoughts_headroom`: how many tokens are added to a
-    client's limit, since thoughts count against it. `limits` are those of one request.
+    `upstream` names the issuer of signatures ("studio", "vertex", a relay's name), `platform` whose calendar of
+    models holds. `schema` is "openapi" for relays that take only `parameters`/`responseSchema`. `fields` limits
+    what is sent to these dotted paths of GenerateContentRequest (None: everything). `later_system`: what becomes of
+    a system message after the first other one. `blocked_prompt`: a 200 with a refusal, or a 400. `remote_media`:
+    whether the server fetched http(s) URLs. `leaked_thoughts`: whether a text behind THOUGHT: is a thought.
+    `thoughts_headroom`: how many tokens are added to a client's limit, since thoughts count against it. `limits`
+    are those of one request.
     """
 
     upstream: str = "studio"

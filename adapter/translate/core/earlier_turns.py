@@ -50,7 +50,7 @@ class EarlierTurns(msgspec.Struct, frozen=True, gc=False):
     shared_roles: frozenset[str | None]
 
     role = "user"
-    """The role and the name of the last turn's message."""
+    """The role of the last turn."""
 
     def encode_turn(self) -> msgspec.Raw:
         """Return all turns as JSON."""

@@ -1,9 +1,9 @@
 """The usual steps of a tool loop in one pass: an answer that is a text and calls, then its results as texts, in order.
 
 An agent's history is hundreds of these, and what `messages` does for any history costs several times as much for each.
-So all plain steps in a row are added together, column by column: what must be known of their texts is asked of all of
-them at once, and their turns are written as JSON at once. Whatever else a step has is left to the rules: a step is
-added whole or not at all, and both ways give the same.
+So all plain steps in a row are added together, column by column: each check runs over all of their texts at once, and
+their turns are written as JSON at once. A step that has anything else is left to the rules: it is added whole or not
+at all, and both ways give the same.
 """
 
 from collections.abc import Sequence

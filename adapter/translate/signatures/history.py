@@ -56,8 +56,8 @@ class Carried(msgspec.Struct, frozen=True):
 class History:
     """The answers of a request. `is_complete`: the store could be read; `has_answers`: there is anything to look up.
 
-    Of the first messages it may be known what was known of them `earlier`; then they are neither read nor looked up
-    again, but by `recall`. `cut` is where a longer history may be cut to be remembered so.
+    `earlier` has the records that an earlier request found for the first messages. These messages are then neither read
+    nor looked up again, unless `recall` is called. `cut` is where this history may be cut to be remembered in this way.
     """
 
     def __init__(

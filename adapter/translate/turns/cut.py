@@ -23,10 +23,10 @@ def last_block(value: Sequence[Message], start: int) -> int:
 
 
 def turns_before_cut(turns: Turns) -> EarlierTurns | None:
-    """Take what is to be remembered out of the turns: what it became takes its place among them.
+    """Return the turns before the cut as JSON, to be remembered; this JSON also replaces them among the turns.
 
-    None where what follows may change it: the last turn is the model's, which the next one would join. Nor is it
-    remembered where it names files, since it is asked of each request which ones it names.
+    None if what follows may change them: if the last one is the model's, the next one would join it. None also if they
+    name files, since each request is asked anew which files it names.
     """
     cut = turns.at_cut
     assert cut is not None, "the caller has asked"
@@ -53,7 +53,7 @@ def turns_before_cut(turns: Turns) -> EarlierTurns | None:
 
 
 def _turn_of(contents: list[Turn], turns: Turns) -> Literal["", "open", "closed"]:
-    """Return whether the turns before the cut have stand-ins, or would miss some if theirs went on."""
+    """Return "open" if the turns before the cut have stand-ins, "closed" if they would need some in an open turn."""
     if turns.before_cut is not None:
         return "open" if turns.before_cut != StandIns() else ""
     return "closed" if turns.context.capabilities.signatures and lack_signatures(contents) else ""
