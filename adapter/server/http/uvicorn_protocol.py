@@ -158,6 +158,7 @@ class ServerProtocol(HttpToolsProtocol):
         elif self._timer is None and self._phase == "body":
             self._received_at_last_check = self._received_bytes
             self._timer = self.loop.call_later(self._limits.body_time, self._check_body_rate)
+        # Only between answers: while one is under way, the next head may take its time, since its sender waits for us.
         elif self._timer is None and not self._is_answering():
             self._timer = self.loop.call_later(self._limits.head_time, self._on_head_timeout)
 
@@ -367,6 +368,7 @@ class ServerProtocol(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         """Close if the connection was idle long enough; else set the timer for when it will have been."""
         self._idle_timer = None
+        # The end of that answer sets the timer again.
         if self._phase != "nothing" or self._is_answering():
             return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()

@@ -259,6 +259,7 @@ class Failures:
     def _with_hint(self, failure: Failure, asked: str, client: Client | None) -> Failure:
         """Add the name that was likely meant to an error about an unknown model, if this client may have it."""
         error = failure.body.error
+        # Whoever has not been authenticated learns no names of models.
         if error.code != "model_not_found" or not asked or client is None:
             return failure
         known = self.known_models | {alias.model for alias in self._catalogue().alias}

@@ -54,6 +54,7 @@ class AnswerReader(AnswerLedger, eq=False):
             choice = ChoiceReader(index, self, ReplayParts([""] * len(parts)), parts)
             events = choice.read(candidate)
             beside: Mapping[str, Any] = {}
+            # What one call says beside its candidates is told once, with the first of them.
             if number < len(calls):
                 beside = extras.of_response(calls[number], fields[number], response.model_version or model)
             choice.end(beside, events)

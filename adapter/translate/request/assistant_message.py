@@ -147,6 +147,7 @@ def _is_proven(record: Found, message: Message, own: list[Part] | None) -> bool:
 
 def _is_from_here(found: Found | None, turns: Turns) -> bool:
     """Return whether a signature was issued by this upstream: no other one accepts it."""
+    # Without an origin: an answer without signatures, or a record from before origins were stored.
     return found is None or found.record.origin in ("", turns.context.options.upstream)
 
 

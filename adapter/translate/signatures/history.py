@@ -159,6 +159,7 @@ class History:
     def take(self, found: Records) -> None:
         """Assign the records that were found by ids to their calls and answers."""
         sealed = self._carried.records if self._carried is not None else {}
+        # Without any record no call of a long history has to be looked at.
         for part in self._parts if found or sealed else ():
             for number, (id_, name, arguments) in enumerate(part.calls_in_words()):
                 key = f"id:{id_}"

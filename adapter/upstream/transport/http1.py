@@ -407,6 +407,7 @@ class Connection(asyncio.Protocol):
             return
         headers = _join([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._fields])
         status = parser.get_status_code()
+        # `_after_parse` counts what arrives of an unfinished head; one that came whole is measured here.
         if status == 101 or _size_of(self._fields) > MAX_HEAD:
             self.fail(UpstreamProtocolError(_NOT_HTTP))
         elif status >= 200:
