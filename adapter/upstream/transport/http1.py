@@ -265,7 +265,6 @@ class Connection(asyncio.Protocol):
         return answer
 
     def _send(self) -> None:
-        # The call may have been given up in the same turn.
         if not self.closed:
             cast(asyncio.Transport, self._transport).writelines(self._unsent)
         self._unsent = ()
@@ -340,7 +339,6 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._reject_malformed()
         else:
-            # Inside of a body, where most bytes belong, there is nothing to finish.
             if self._answer is None or not self._answer.has_head:
                 self._after_parse(len(data))
 
@@ -365,8 +363,7 @@ class Connection(asyncio.Protocol):
         elif self._answer.has_head:
             self.fail(UpstreamTruncated())
         elif self._is_reused:
-            # On a reused connection these may be bytes of the answer before, beyond its stated length. This request
-            # was not answered, so it may be sent again.
+            # Maybe the rest of the answer before, beyond its stated length: this request may be sent again.
             self.fail(UpstreamUnavailable(_BROKE, stale=True))
         else:
             self.fail(UpstreamProtocolError(_NOT_HTTP))
@@ -375,7 +372,6 @@ class Connection(asyncio.Protocol):
         """End or fail the answer, and tell the pool (callback of `asyncio.Protocol`)."""
         answer, self._answer = self._answer, None
         self.abort()
-        # Before the caller goes on, who may need the slot at once to send the request again.
         self._discard(self)
         if answer is None:
             return
@@ -407,7 +403,6 @@ class Connection(asyncio.Protocol):
             return
         headers = _join([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._fields])
         status = parser.get_status_code()
-        # `_after_parse` counts what arrives of an unfinished head; one that came whole is measured here.
         if status == 101 or _size_of(self._fields) > MAX_HEAD:
             self.fail(UpstreamProtocolError(_NOT_HTTP))
         elif status >= 200:
