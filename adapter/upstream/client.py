@@ -175,7 +175,7 @@ class Upstream:
         """Count the tokens of a request, its tools and instructions included (`countTokens`)."""
         path = model_path(model, self.settings.models)
         body, until = self._count_body(path, request), self._deadline_for(deadline)
-        observer = self._observe("countTokens", model, request)
+        observer = self._observe("POST", "countTokens", model, request)
         call = _Call("POST", f"{path}:countTokens", body, caller, model, until, observer)
         return (await self._ask(call, CountTokensResponse)).total_tokens
 
@@ -193,7 +193,7 @@ class Upstream:
         # The most that one page may have (Generative Language API, models.list).
         query = {"pageSize": "1000"}
         for _ in range(MAX_PAGES):
-            path, observer = f"{self._listed}models?{urlencode(query)}", self._observe("listModels")
+            path, observer = f"{self._listed}models?{urlencode(query)}", self._observe("GET", "listModels")
             page = await self._ask(_Call("GET", path, None, caller, "", until, observer), ListModelsResponse)
             models += page.models or page.publisher_models or ()
             if not page.next_page_token:
@@ -204,7 +204,7 @@ class Upstream:
     async def model(self, name: str, caller: Caller, deadline: float | None = None) -> Model:
         """Get one model (`models/{model}`)."""
         path, until = model_path(name, f"{self._listed}models/"), self._deadline_for(deadline)
-        return await self._ask(_Call("GET", path, None, caller, "", until, self._observe("getModel")), Model)
+        return await self._ask(_Call("GET", path, None, caller, "", until, self._observe("GET", "getModel")), Model)
 
     def build_call(self, model: str, method: str, request: object) -> Forwarded:
         """Build a call of any method of a model (`embedContent`), for `ask`. Raises `InvalidModelName`."""
@@ -244,7 +244,7 @@ class Upstream:
             caller=caller,
             model=forwarded.model,
             deadline=self._deadline_for(deadline),
-            observer=self._observe(forwarded.method, forwarded.model),
+            observer=self._observe(forwarded.verb, forwarded.method, forwarded.model),
             events=forwarded.streams,
             headers=forwarded.headers,
             is_upload=forwarded.is_upload,
@@ -289,7 +289,7 @@ class Upstream:
         pieces: Sequence[bytes],
     ) -> _Call:
         path = f"{model_path(model, self.settings.models)}:{method}"
-        observer = None if self._observer is None else self._observe(method.partition("?")[0], model, request)
+        observer = None if self._observer is None else self._observe("POST", method.partition("?")[0], model, request)
         until, events = self._deadline_for(deadline), method is _SSE
         # Only tools and turns that were translated before are large raw parts.
         is_short = request.tools is None and len(request.contents or ()) < 2
@@ -297,9 +297,11 @@ class Upstream:
         return _Call("POST", path, body, caller, model, until, observer, events)
 
     def _observe(
-        self, method: str, model: str = "", request: GenerateContentRequest | None = None
+        self, verb: str, method: str, model: str = "", request: GenerateContentRequest | None = None
     ) -> CallObserver | None:
-        return None if self._observer is None else self._observer.start_call(self.settings, method, model, request)
+        if self._observer is None:
+            return None
+        return self._observer.start_call(self.settings, verb, method, model, request)
 
     async def _ask(self, call: _Call, type_: type[T]) -> T:
         """Make a call and decode its whole answer."""

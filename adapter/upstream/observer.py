@@ -46,9 +46,12 @@ class Observer(Protocol):
     """Observes all calls."""
 
     def start_call(
-        self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
+        self, upstream: UpstreamSettings, verb: str, method: str, model: str, request: GenerateContentRequest | None
     ) -> CallObserver:
-        """Begin to observe a call. `method` is Gemini's name for it; `model` may be empty."""
+        """Begin to observe a call. `verb` is HTTP's method, `method` Gemini's name for it; `model` may be empty.
+
+        On Gemini's own paths clients may send any method.
+        """
         ...
 
     def add_open_circuits(self, upstream: str, more: int) -> None:
@@ -63,11 +66,11 @@ class ObserverGroup:
         self._observers = observers
 
     def start_call(
-        self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
+        self, upstream: UpstreamSettings, verb: str, method: str, model: str, request: GenerateContentRequest | None
     ) -> CallObserver:
         """Begin to observe a call with each observer."""
         return _CallObserverGroup(
-            [observer.start_call(upstream, method, model, request) for observer in self._observers]
+            [observer.start_call(upstream, verb, method, model, request) for observer in self._observers]
         )
 
     def add_open_circuits(self, upstream: str, more: int) -> None:

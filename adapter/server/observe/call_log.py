@@ -25,9 +25,10 @@ class CallLog:
     def start_call(
         self,
         upstream: UpstreamSettings,
+        verb: str,  # noqa: ARG002 - the interface has it
         method: str,
         model: str,
-        request: GenerateContentRequest | None,  # noqa: ARG002 - the interface has it
+        request: GenerateContentRequest | None,  # noqa: ARG002
     ) -> "LoggedCall":
         """Begin to record a call."""
         exchange = CURRENT.get()

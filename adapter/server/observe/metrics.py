@@ -130,7 +130,8 @@ class Metrics:
     def start_call(
         self,
         upstream: UpstreamSettings,
-        method: str,  # noqa: ARG002 - the interface has it
+        verb: str,  # noqa: ARG002 - the interface has it
+        method: str,  # noqa: ARG002
         model: str,  # noqa: ARG002
         request: GenerateContentRequest | None,  # noqa: ARG002
     ) -> "CountedCall":

@@ -59,13 +59,45 @@ _PARENT = TraceContextTextMapPropagator()
 _OPERATIONS = {
     "generateContent": gen_ai.GenAiOperationNameValues.GENERATE_CONTENT.value,
     "streamGenerateContent": gen_ai.GenAiOperationNameValues.GENERATE_CONTENT.value,
+    "embedContent": gen_ai.GenAiOperationNameValues.EMBEDDINGS.value,
+    "batchEmbedContents": gen_ai.GenAiOperationNameValues.EMBEDDINGS.value,
     "countTokens": "count_tokens",
+    "predict": "predict",
+    "createDecision": "create_decision",
+    "batchGenerateContent": "create_batch",
+    "asyncBatchEmbedContent": "create_batch",
+    "getBatch": "get_batch",
+    "listBatches": "list_batches",
+    "cancelBatch": "cancel_batch",
+    "startUpload": "upload_file",
+    "upload": "upload_file",
+    "queryUpload": "upload_file",
+    "getFile": "get_file",
+    "deleteFile": "delete_file",
+    "downloadFile": "download_file",
     "listModels": "list_models",
     "getModel": "get_model",
 }
-"""Operation names of Gemini's methods; the conventions define only that of the first two."""
+"""Operation names of Gemini's methods; the conventions define only those of generating and embedding."""
 
-_TEMPLATES = {"listModels": "models", "getModel": "models/{model}"}
+_OTHER = "other"
+"""The operation of methods that only clients of Gemini's own paths know: nothing of a request may be seen."""
+
+_TEMPLATES = {
+    "listModels": "models",
+    "getModel": "models/{model}",
+    "createDecision": "decisions",
+    "getBatch": "batches/{batch}",
+    "listBatches": "batches",
+    "cancelBatch": "batches/{batch}:cancel",
+    "startUpload": "files",
+    "upload": "files",
+    "queryUpload": "files",
+    "getFile": "files/{file}",
+    "deleteFile": "files/{file}",
+    "downloadFile": "files/{file}:download",
+}
+"""Paths of the methods that are not a model's."""
 
 _REQUEST_FIELDS = (
     ("max_output_tokens", gen_ai.GEN_AI_REQUEST_MAX_TOKENS),
@@ -124,10 +156,10 @@ class Traces:
         return _TracingMiddleware(app, self, name_of)
 
     def start_call(
-        self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
+        self, upstream: UpstreamSettings, verb: str, method: str, model: str, request: GenerateContentRequest | None
     ) -> "TracedCall":
         """Begin the span of a call."""
-        return TracedCall(self, upstream, method, model, request)
+        return TracedCall(self, upstream, verb, method, model, request)
 
     def add_open_circuits(self, upstream: str, more: int) -> None:
         """Do nothing: circuits belong to no request."""
@@ -200,6 +232,7 @@ class TracedCall:
         self,
         traces: Traces,
         upstream: UpstreamSettings,
+        verb: str,
         method: str,
         model: str,
         request: GenerateContentRequest | None,
@@ -216,11 +249,10 @@ class TracedCall:
         parts = urlsplit(upstream.url)
         self._server: dict[str, AttributeValue] = {SERVER_ADDRESS: parts.hostname or ""}
         self._server[SERVER_PORT] = parts.port or (443 if parts.scheme == "https" else 80)
-        self._http: dict[str, AttributeValue] = {
-            HTTP_REQUEST_METHOD: "GET" if method in _TEMPLATES else "POST",
-            URL_TEMPLATE: _TEMPLATES.get(method, f"models/{{model}}:{method}"),
-        }
-        operation = _OPERATIONS[method]
+        operation = _OPERATIONS.get(method, _OTHER)
+        self._http: dict[str, AttributeValue] = {HTTP_REQUEST_METHOD: verb if verb in _METHODS else "_OTHER"}
+        if operation != _OTHER:
+            self._http[URL_TEMPLATE] = _TEMPLATES.get(method, f"models/{{model}}:{method}")
         attributes = {
             **self._server,
             gen_ai.GEN_AI_OPERATION_NAME: operation,

@@ -247,7 +247,7 @@ def test_what_a_killed_process_had_under_way_is_forgotten_and_what_it_counted_is
     """A real process, which counts and is killed; then another one's page."""
     body = (
         "from adapter.server.observe.metrics import Metrics; m = Metrics(); m.begin(); m.add_open_circuits('u', 1)\n"
-        "c = m.start_call(type('U', (), {'name': 'u'}), 'generateContent', 'm', None)\n"
+        "c = m.start_call(type('U', (), {'name': 'u'}), 'POST', 'generateContent', 'm', None)\n"
         "c.on_attempt({}); c.__exit__(None, None, None)\n"
         "import os; os.kill(os.getpid(), 9)"
     )

@@ -12,7 +12,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from adapter.server.observe import tracing as telemetry
 from adapter.settings import SettingsError, load
+from adapter.translate.answer.audio import wav
 from adapter.upstream.settings import UpstreamSettings
+from tests.server.batches.running import begin, line, run
+from tests.server.batches.running import serving as serve_batches
+from tests.server.endpoints.storing import put
 from tests.support.collector import collector
 from tests.support.guards import PATIENCE
 from tests.support.live import adapter as process
@@ -266,6 +270,61 @@ async def test_other_endpoints_have_spans_by_their_routes(spans):
         assert (await wait_for_span(spans, "GET")).attributes["http.response.status_code"] == 404
         other = (await wait_for_span(spans, "HTTP /v1/models")).attributes
     assert (other["http.request.method"], other["http.response.status_code"]) == ("_OTHER", 405)
+    assert "lanted" not in "".join(span.to_json() for span in spans())
+
+
+EMBEDDER, TALKER = "gemini-embedding-2", "gemini-3.1-flash-tts-preview"
+DRAWER, DECIDER = "gemini-3.1-flash-image-preview", "gemini-decision-1"
+QUESTION = {"type": "predicate", "name": "urgent", "instructions": "Is it urgent?"}
+DECISION = {"model": DECIDER, "input": "x", "questions": [QUESTION]}
+UPLOAD = {"x-goog-upload-protocol": "resumable", "x-goog-upload-command": "start"}
+SOUND = {"file": ("a.wav", wav(bytes(2_000), 1_000), "audio/wav")}
+
+
+async def use_everything(client):
+    """Use all endpoints that call Gemini, and Google's own paths, known or not; return the statuses."""
+    statuses = []
+
+    async def send(method, path, **body):
+        got = await client.request(method, path, **body)
+        statuses.append(got.status_code)
+        return got
+
+    texts = {"model": EMBEDDER, "input": ["a", "b"]}
+    await send("POST", "/v1/embeddings", json=texts)
+    await send("POST", "/v1/completions", json={"model": MODEL, "prompt": "x"})
+    await send("POST", "/v1/moderations", json={"input": "x"})
+    await send("POST", "/v1/decisions", json=DECISION)
+    await send("POST", "/v1/images/generations", json={"model": DRAWER, "prompt": "x"})
+    await send("POST", "/v1/audio/speech", json={"model": TALKER, "input": "x", "voice": "alloy"})
+    await send("POST", "/v1/audio/transcriptions", data={"model": MODEL}, files=SOUND)
+    file = await put(client, b"a text", name="a.txt", purpose="user_data")
+    part = {"type": "file", "file": {"file_id": file["id"]}}
+    await send("POST", CHAT, json={"model": MODEL, "messages": [{"role": "user", "content": [part]}]})
+    batch, rows, _ = await run(client, line("one"), line("two"))
+    statuses.append((batch["status"], len(rows)))
+    await send("POST", f"/v1/batches/{(await begin(client, line('three')))['id']}/cancel")
+    await send("DELETE", f"/v1/files/{file['id']}")
+    own = {"content": {"parts": [{"text": "x"}]}}
+    await send("POST", f"/v1beta/models/{EMBEDDER}:embedContent", json=own)
+    await send("POST", f"/v1beta/models/{MODEL}:planted", json=own)
+    for path in ("files", "files/planted", "batches", "cachedContents", "planted"):
+        await send("GET", f"/v1beta/{path}")
+    await send("POST", "/v1beta/cachedContents", json={"displayName": "planted"})
+    await send("DELETE", "/v1beta/files/planted")
+    await send("POST", "/upload/v1beta/files", headers=UPLOAD, json={"file": {"displayName": "planted"}})
+    return statuses
+
+
+async def test_every_endpoint_answers_with_traces_as_without(spans, tmp_path):
+    statuses = {}
+    for traced in (False, True):
+        async with serve_batches(tmp_path / str(traced), traces=traced, files_dir=str(tmp_path / str(traced))) as made:
+            statuses[traced] = await use_everything(made[1])
+    assert statuses[True] == statuses[False]
+    assert 500 not in statuses[True]
+    ours = {span.attributes.get("gen_ai.operation.name") for span in spans() if span.kind is SpanKind.CLIENT}
+    assert {"embeddings", "create_decision", "upload_file", "create_batch", "get_batch", "other"} <= ours
     assert "lanted" not in "".join(span.to_json() for span in spans())
 
 
