@@ -319,7 +319,8 @@ async def use_everything(client):
 async def test_every_endpoint_answers_with_traces_as_without(spans, tmp_path):
     statuses = {}
     for traced in (False, True):
-        async with serve_batches(tmp_path / str(traced), traces=traced, files_dir=str(tmp_path / str(traced))) as made:
+        where = tmp_path / str(traced)
+        async with serve_batches(where, traces=traced, metrics=traced, files_dir=str(where)) as made:
             statuses[traced] = await use_everything(made[1])
     assert statuses[True] == statuses[False]
     assert 500 not in statuses[True]
