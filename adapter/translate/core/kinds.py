@@ -128,7 +128,8 @@ ITEMS = Kinds(
         "reasoning": ("summary", "content", "encrypted_content"),
         "function_call": _CALL,
         "custom_tool_call": ("call_id", "name", "namespace", "input"),
-        **dict.fromkeys(("function_call_output", "custom_tool_call_output"), _OUTPUT),
+        "function_call_output": (*_OUTPUT, "name", "namespace"),
+        "custom_tool_call_output": _OUTPUT,
         **dict.fromkeys(("local_shell_call", "shell_call", "apply_patch_call", "computer_call"), _ACTION),
         **dict.fromkeys(
             ("local_shell_call_output", "shell_call_output", "apply_patch_call_output", "computer_call_output"), _OUTPUT

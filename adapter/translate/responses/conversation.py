@@ -188,9 +188,17 @@ class Conversation:
             f"{place}.function.arguments": f"{path}.{arguments}",
         }
 
-    def result(self, call_id: str | None, content: str | list[ContentPart], path: str, *, failed: bool = False) -> None:
-        """Add the result of a call."""
-        message = Message(role="tool", tool_call_id=call_id, content=content, is_error=failed or None)
+    def result(
+        self,
+        call_id: str | None,
+        content: str | list[ContentPart],
+        path: str,
+        *,
+        name: str | None = None,
+        failed: bool = False,
+    ) -> None:
+        """Add the result of a call; `name` is the function's."""
+        message = Message(role="tool", tool_call_id=call_id, name=name, content=content, is_error=failed or None)
         at = self.say(message, path)
         self.paths[f"{at}.content"] = f"{path}.output"
         self.paths[f"{at}.tool_call_id"] = f"{path}.call_id"

@@ -202,7 +202,9 @@ def _special_call(item: InputItem, path: str, conversation: Conversation) -> Non
 
 
 def _output(item: InputItem, path: str, conversation: Conversation) -> None:
-    conversation.result(item.call_id, _content(item.output, f"{path}.output"), path)
+    # An id names the call alone; without one the name tells whose result it is.
+    name = chat_name(item.name, item.namespace) if item.name and not item.call_id else None
+    conversation.result(item.call_id, _content(item.output, f"{path}.output"), path, name=name)
 
 
 def _content(raw: msgspec.Raw, path: str) -> str | list[ContentPart]:

@@ -19,8 +19,8 @@ WHOLE_ITEMS = {
 }
 """Kinds that do not arrive at all, so that none of their fields has a note of its own."""
 
-DROPPED = {"function_call_output": {"name", "namespace"}, "image_generation_call": {"error"}}
-"""Fields that a kind has, and that are dropped with a note: a result goes by its call's name, an error has no image."""
+DROPPED = {"image_generation_call": {"error"}}
+"""Fields that a kind has, and that are dropped with a note: an error has no image."""
 
 OF_OTHERS: list[tuple[Kinds, str]] = [
     *((MESSAGES, role) for role in ("system", "developer", "user", "assistant", "tool", "function")),
