@@ -13,14 +13,19 @@ from adapter.wire.openai.chat_request import ContentPart
 
 
 class TracedTurns(Turns, eq=False):
-    """Turns that record the path of each part; the first path of a part is the most exact one."""
+    """Turns that record the path of each part by its `id`; the first path of a part is the most exact one.
+
+    They hold all traced parts, also those that do not become part of a turn: else a later part could get the same `id`.
+    """
 
     paths: dict[int, str] = msgspec.field(default_factory=dict)
+    traced: list[Part] = msgspec.field(default_factory=list)
 
     is_traced: ClassVar[bool] = True
 
     def trace(self, place: int | str, parts: list[Part]) -> None:
         """Remember which of the client's paths these parts came from."""
+        self.traced += parts
         if isinstance(place, int):
             content = self.context.request.messages[place].content
             if isinstance(content, list):
