@@ -116,7 +116,7 @@ def _convert(field: str, raw: msgspec.Raw, allowed: frozenset[str] | None) -> To
     tools, unknown = decode_field(field, raw, list[ResponsesTool])
     box = Toolset()
     own = {path: raw for path, raw in unknown.items() if _is_own(path, tools)}
-    for path in unknown.keys() - own.keys():
+    for path in [path for path in unknown if path not in own]:
         if _CHATS.fullmatch(path) and tools[int(path[1 : path.index("]")])].name is None:
             reason = "a tool as chat completions have it: here name, description and parameters stand beside type"
             raise Rejected(f"{field}{path}", "wrong-endpoint", reason)

@@ -185,7 +185,7 @@ class _Message:
         result: Schema = {"type": kind.upper()}
         own = _KEYWORDS.get(kind, ())
         result |= {name: node[name] for name in (*_WORDS, *own) if name in node and name in (*_WORDS, *_LIMITS)}
-        for name in node.keys() & _FOREIGN[kind]:
+        for name in filter(_FOREIGN[kind].__contains__, node):
             self._foreign(name, node[name], kind, result, place)
         node = {name: value for name, value in node.items() if name not in _FOREIGN[kind]}
         if node.get("format") in _FORMATS.get(kind, ()):

@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from typing import Any
 
 import orjson
 from hypothesis import example, given
@@ -25,7 +26,7 @@ KINDS = st.lists(st.tuples(st.sampled_from(["user", "system", "assistant", "tool
 @example([("tool", 0), ("user", 0)] * 20)
 def test_each_part_is_traced_to_the_message_whose_words_it_has(kinds):
     """A part that is made on the way and does not stay must not lend its path to one that gets its memory."""
-    messages = [{"role": "user", "content": "(0)"}]
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "(0)"}]
     for index, (role, count) in enumerate(kinds, 1):
         pieces = [{"type": "text", "text": f"({index}) {number}"} for number in range(count)]
         messages.append({"role": role, "content": pieces or f"({index})"})
@@ -35,7 +36,7 @@ def test_each_part_is_traced_to_the_message_whose_words_it_has(kinds):
     for path, pointer in trace_messages(plan.context):
         words = json.dumps(value_at(sent, pointer)) if "/parts/" in pointer else ""
         if "(" in words:
-            index = path.removeprefix("messages[").partition("]")[0]
-            assert f"({index})" in words
-            seen.add(int(index))
+            message = int(path.removeprefix("messages[").partition("]")[0])
+            assert f"({message})" in words
+            seen.add(message)
     assert seen == set(range(len(messages)))

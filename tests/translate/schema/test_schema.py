@@ -288,6 +288,14 @@ def test_a_keyword_of_another_type_is_left_out_and_noted_in_the_openapi_dialect(
                 assert (note.path, note.reason) == (f"properties.p.{keyword}", f"says nothing about {kind}s")
 
 
+@given(st.permutations(["enum", "items", "minItems", "minimum", "pattern", "maximum"]))
+def test_keywords_of_other_types_are_noted_in_the_schemas_order(keywords):
+    values = {"enum": [1], "items": {"type": "string"}, "pattern": "a"}
+    schema = {"type": "object", **{keyword: values.get(keyword, 1) for keyword in keywords}}
+    _, notes, *_ = to_openapi_schema(raw(schema))
+    assert [note.path.removeprefix(".") for note in notes if note.path.removeprefix(".") in keywords] == keywords
+
+
 def test_a_large_enum_costs_no_more_than_its_size():
     members = [f"value {number}" for number in range(50_000)]
     assert as_json({"enum": members})[0]["enum"] == members
