@@ -32,6 +32,8 @@ def app():
         upstream_keys=("k",),
         upstream_plain_http=True,
         retries=0,
+        # Else the circuit opens after some failures, by the clock, and from then on a request costs less.
+        circuit_pause=0,
         store="memory",
         inspector=False,
     )
