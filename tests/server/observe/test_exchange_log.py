@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
 from adapter.server.observe.exchange_log import (
@@ -21,6 +22,8 @@ from adapter.server.observe.exchange_log import (
 )
 from adapter.server.observe.timed_frames import MAX_FRAMES
 from adapter.translate.core.notes import Fate, Note
+from adapter.wire.gemini.content import Blob, Content, Part
+from adapter.wire.gemini.generate import GenerateContentRequest
 
 
 def exchange(number=0, request=b"{}", answer=b"{}"):
@@ -65,6 +68,21 @@ def test_of_large_exchanges_but_the_newest_the_ends_are_kept_and_all_together_ar
     assert re.fullmatch(r"x+\n\.\.\. 1032192 bytes are left out \.\.\.\nx+", detail["request"])
     assert json.loads(detail["upstream_request"])["contents"].endswith("yyy ... 1032207 bytes are left out ...")
     assert [len(event["text"]) < LARGE for event in detail["calls"][0]["events"]] == [True, True]
+
+
+def test_of_a_large_image_its_length_is_kept_and_of_all_else_the_whole():
+    raw: Any = msgspec.Raw(b'{"role":"model","parts":[{"text":"earlier"}]}')
+    data = "QUJD" * MAX_ONE
+    parts = [Part(text="before"), Part(inline_data=Blob(mime_type="image/png", data=data)), Part(text="behind")]
+    sent = GenerateContentRequest(contents=[raw, Content(role="user", parts=parts)])
+    one = exchange(request=b"x" * MAX_ONE)
+    one.upstream_request = sent
+    ring = ExchangeLog(enabled=True)
+    ring.add(one)
+    _, [text, image, more] = [content["parts"] for content in json.loads(one.detail()["upstream_request"])["contents"]]
+    assert (text, more) == ({"text": "before"}, {"text": "behind"})
+    assert image["inlineData"] == {"mimeType": "image/png", "data": f"... {4 * MAX_ONE} characters ..."}
+    assert parts[1].inline_data.data is data, "what was sent stays as it is"
 
 
 def test_an_exchange_that_is_too_large_by_itself_pushes_no_other_out():
