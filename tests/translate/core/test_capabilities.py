@@ -302,6 +302,11 @@ def test_a_level_that_a_row_has_is_one_that_the_emulators_model_takes():
             assert ours == theirs or ("IMAGE" in row.output and not ours), name
 
 
+def test_the_emulators_models_think_by_default_with_a_level_that_they_take():
+    wrong = [name for name, model in models().items() if model.levels and model.default_level not in model.levels]
+    assert wrong == [], "a model has the default_level of its family unless its row has another one"
+
+
 def test_a_latest_model_is_the_same_one_here_and_at_the_emulator():
     for model in models().values():
         if model.resolves_to:
