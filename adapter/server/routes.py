@@ -39,9 +39,6 @@ from adapter.wire.openai.embeddings import EmbeddingList, EmbeddingRequest
 from adapter.wire.openai.models import Model, ModelList
 from adapter.wire.openai.moderations import Moderation, ModerationRequest
 
-# Their number is not known here, so they cannot be spelled with `|`.
-
-
 CHAT: Endpoints = (
     Endpoint(
         method="POST",

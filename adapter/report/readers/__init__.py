@@ -1,1 +1,1 @@
-"""Readers of recorded traffic, one file per format. Formats are recognised by shape, never by a file's name."""
+"""Readers of recorded traffic; related formats share a file. Formats are recognised by shape, not by a file's name."""
