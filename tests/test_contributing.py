@@ -121,6 +121,27 @@ def test_each_step_finds_its_place(tree: Path):
     assert changed == set(edited)
 
 
+GEMINIS = {"STOP", "MAX_TOKENS", "COPYRIGHT"}
+"""Finish reasons, which look like tables of the code."""
+
+WITH_TYPES = {"adapter/wire/openai/motto.py", "adapter/translate/motto.py"}
+"""Files that the example does not need, as the page says."""
+
+DEFINITION = re.compile(r"^(\w+)(?:: [^\n]+)? = ", re.MULTILINE)
+
+
+def test_the_page_names_files_and_tables_that_exist(tree: Path):
+    """In the sentences beside the edits, too, which no other test reads."""
+    sentences = re.sub(r"^ *```.*?^ *```$", "", PAGE, flags=re.MULTILINE | re.DOTALL)
+    files = set(re.findall(r"`((?:adapter|conformance|docs|tests)/[\w./-]+)`", sentences))
+    assert len(files) > 40
+    assert sorted(file for file in files - WITH_TYPES if not (tree / file).exists()) == []
+    tables = set(re.findall(r"`(_?[A-Z]+(?:_[A-Z]+)*)`", sentences)) - GEMINIS
+    assert len(tables) > 8
+    defined = {name for path in (tree / "adapter").rglob("*.py") for name in DEFINITION.findall(path.read_text())}
+    assert sorted(tables - defined) == []
+
+
 def differ(one: Path, other: Path) -> bool:
     return one.read_bytes() != other.read_bytes()
 

@@ -58,7 +58,10 @@ def test_every_target_exists_and_every_leaf_is_a_target():
     served_ = {id_: one for id_, one in told.items() if one is not None}
     assert len(served_) > len(told) // 2
     faults = {id_: found for id_, one in served_.items() if (found := faults_of(one)) != ([], [], [])}
-    assert not faults, "targets that are missing, targets of what was dropped, leaves that no note accounts for"
+    assert not faults, (
+        "missing targets, targets of what was dropped, values without a field that they come from: `_of_fields` in "
+        "adapter/translate/targets.py says where each field arrives"
+    )
 
 
 def recorded_requests():
