@@ -46,6 +46,7 @@ TIMES = 3
 _NAMES = (
     "small chat, 16",
     "20 KB, 10 tools, 16",
+    "1 MB image, 8",
     "history of 200 calls, 8",
     "history of 400 calls, 8",
     "streams, 50, unpaced",
