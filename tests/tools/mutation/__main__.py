@@ -19,11 +19,14 @@ from tests.tools.mutation.unit_tests import reach_of_tests
 LEAST = 90
 
 
-def choose(only: str, sample: int) -> list[Mutant]:
-    """The mutants to try: of all files, or of those whose path holds `only`; all, or so many at random."""
+def choose(only: str, sample: int, skip: int = 0) -> list[Mutant]:
+    """The mutants to try: of all files, or of those whose path holds `only`; all, or so many at random.
+
+    With `skip`, so many of the lots are left out, for a sample that no test was written for.
+    """
     files = [path for path in sorted(TRANSLATE.rglob("*.py")) if only in str(path.relative_to(TRANSLATE))]
     found = [mutant for path in files for mutant in mutants_of(path)]
-    return sorted(found, key=_lot)[:sample] if sample else found
+    return sorted(found, key=_lot)[skip : skip + sample] if sample else found
 
 
 def _lot(mutant: Mutant) -> bytes:
@@ -48,13 +51,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.mutation")
     parser.add_argument("--only", default="", help="part of a file's path")
     parser.add_argument("--sample", type=int, default=0, help="so many at random; 0: all")
+    parser.add_argument("--skip", type=int, default=0, help="how many lots a sample leaves out: another sample")
     parser.add_argument("--jobs", type=int, default=1, help="how many run at once")
     parser.add_argument("--stale", action="store_true", help="try none: tell the arguments whose code is gone")
     options = parser.parse_args()
     if options.stale:
         print(*(gone := stale(groups(), choose("", 0))), sep="\n")
         return int(bool(gone))
-    mutants = sorted(choose(options.only, options.sample), key=lambda one: (one.path, one.lines))
+    mutants = sorted(choose(options.only, options.sample, options.skip), key=lambda one: (one.path, one.lines))
     files = sorted(TRANSLATE.rglob("*.py"))
     cases = reach_of_cases(files)
     tests = reach_of_tests(files, passes)
