@@ -68,7 +68,7 @@ PAGE_VARIABLE = "ADAPTER_SETTINGS_PAGE_TOKEN"
 CONNECTIONS_VARIABLE = "ADAPTER_SETTINGS_CONNECTIONS"
 """The environment variable for the file in which workers count their connections (`http/shared_listener.py`)."""
 
-TOLD = (
+EXPOSED_HEADERS = (
     "x-request-id",
     "x-adapter-upstream",
     "x-adapter-model",
@@ -354,5 +354,5 @@ def _cors(app: ASGIApp, settings: Settings, endpoints: Endpoints) -> ASGIApp | N
         allow_origins=settings.allow_origins,
         allow_methods=methods_of(endpoints),
         allow_headers=("*",),
-        expose_headers=TOLD,
+        expose_headers=EXPOSED_HEADERS,
     )

@@ -12,7 +12,7 @@ from adapter.settings.fields import (
     is_loopback,
 )
 from adapter.settings.keys import HASHED, digest_of, has_key_files
-from adapter.settings.models import LONGEST_KEPT, Calendar, Catalogue, catalogue, find_served_model, resolve, utc_day
+from adapter.settings.models import MAX_CACHED_NAME, Calendar, Catalogue, catalogue, find_served_model, resolve, utc_day
 from adapter.settings.parts import (
     ANYFAST_FIELDS,
     VERTEX_FIELDS,
@@ -42,7 +42,7 @@ __all__ = [
     "ANYFAST_FIELDS",
     "GOOGLE_URL",
     "HASHED",
-    "LONGEST_KEPT",
+    "MAX_CACHED_NAME",
     "SECRETS",
     "VERTEX_FIELDS",
     "AnswerSettings",

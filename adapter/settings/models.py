@@ -17,7 +17,7 @@ from adapter.settings.parts import platform_of
 from adapter.settings.reading import read_file
 from adapter.translate.core.capabilities import ModelCapabilities, Platform, ServedModel, bare_name, served_model
 
-LONGEST_KEPT = 256
+MAX_CACHED_NAME = 256
 """Longer names are not cached: clients choose them, and could fill the cache with megabytes."""
 
 DAY = 86_400
@@ -132,7 +132,7 @@ CHAT = "chat/completions"
 
 def find_served_model(model: str, names: Catalogue, endpoint: str = CHAT) -> ServedModel:
     """Find the model that a name stands for at an endpoint, and its capability row."""
-    find = _find if len(model) <= LONGEST_KEPT else _find.__wrapped__
+    find = _find if len(model) <= MAX_CACHED_NAME else _find.__wrapped__
     return find(model, names, endpoint)
 
 

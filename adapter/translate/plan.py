@@ -76,7 +76,7 @@ def plan(
         earlier=earlier,
         cut=cut,
     )
-    body, ledger, before_cut = translate(context, unknown)
+    body, ledger, earlier_turns = translate(context, unknown)
     notes: list[Note] = ledger
     if served.model != request.model and (alias := alias_notes(request.model, served)):
         notes = [*alias, *(note for note in notes if note.path != "model")]
@@ -88,7 +88,7 @@ def plan(
         body=body,
         notes=notes,
         calls=1 if request.n is None else count_calls(context),
-        earlier=before_cut,
+        earlier=earlier_turns,
         image_form=None if request.image_config is None else form_of(context),
     )
 

@@ -11,7 +11,7 @@ from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Response
 from adapter.wire.base import encode
 
-UNTOLD = "FINISH_REASON_UNSPECIFIED"
+UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 """Gemini's own word for a reason that was not given."""
 
 _DONE = b"[DONE]"
@@ -115,7 +115,7 @@ class EventSource(msgspec.Struct, eq=False):
             return [payload for payload in payloads if payload != _DONE]
         if payloads[:1] != [_DONE]:
             return payloads
-        ends = [{"index": index, "finishReason": UNTOLD} for index, is_open in self._open.items() if is_open]
+        ends = [{"index": index, "finishReason": UNSPECIFIED} for index, is_open in self._open.items() if is_open]
         return [encode({"candidates": ends}), *payloads[1:]] if ends else payloads[1:]
 
     def _follow(self, reply: Reply, candidates: dict[int, bool]) -> None:

@@ -15,7 +15,7 @@ from adapter.upstream.errors import (
     UpstreamTruncated,
     UpstreamUnavailable,
 )
-from adapter.upstream.event_source import UNTOLD
+from adapter.upstream.event_source import UNSPECIFIED
 from adapter.upstream.observer import outcome
 from adapter.upstream.policy.retry import WORLD
 from adapter.upstream.settings import UpstreamSettings
@@ -310,12 +310,12 @@ def ends_of(replies):
 @pytest.mark.parametrize(
     ("events", "ends"),
     [
-        ([candidate("a"), b"[DONE]"], [(0, None), (0, UNTOLD)]),
-        ([candidate("a"), candidate("b", 1, "STOP"), b"[DONE]"], [(0, None), (1, "STOP"), (0, UNTOLD)]),
+        ([candidate("a"), b"[DONE]"], [(0, None), (0, UNSPECIFIED)]),
+        ([candidate("a"), candidate("b", 1, "STOP"), b"[DONE]"], [(0, None), (1, "STOP"), (0, UNSPECIFIED)]),
         ([candidate("a", finish="STOP"), b"[DONE]"], [(0, "STOP")]),
         ([candidate("a", finish="STOP"), candidate("b"), b"[DONE]"], [(0, "STOP"), (0, None)]),
         ([candidate("a")], [(0, None)]),
-        ([candidate("a"), b"[DONE]", b"[DONE]"], [(0, None), (0, UNTOLD)]),
+        ([candidate("a"), b"[DONE]", b"[DONE]"], [(0, None), (0, UNSPECIFIED)]),
     ],
 )
 async def test_done_ends_what_has_no_finish_reason_where_the_operator_says_so(events, ends, pieces):
@@ -324,7 +324,7 @@ async def test_done_ends_what_has_no_finish_reason_where_the_operator_says_so(ev
     for done_ends in (True, False):
         client, _ = upstream(Answer(*body), done_ends=done_ends)
         seen = ends_of(await ask_stream(client))
-        assert seen == (ends if done_ends else [one for one in ends if one[1] != UNTOLD])
+        assert seen == (ends if done_ends else [one for one in ends if one[1] != UNSPECIFIED])
 
 
 async def test_an_error_as_the_first_event_is_repeated():

@@ -5,8 +5,8 @@ from typing import Any
 
 from adapter.emulator.core.signatures import SignatureReport
 
-KEPT = 100
-LARGEST_KEPT = 1_000_000
+MAX_REQUESTS = 100
+MAX_BODY_BYTES = 1_000_000
 
 
 class Record:
@@ -14,12 +14,12 @@ class Record:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self.requests: deque[dict[str, Any]] = deque(maxlen=MAX_REQUESTS)
 
     def request(self, method: str, model: str, query: dict[str, str], body: Any, size: int) -> None:
         """Record a request that named a model and could be read."""
         self.counts["requests"] += 1
-        shown = body if size <= LARGEST_KEPT else f"{size} bytes"
+        shown = body if size <= MAX_BODY_BYTES else f"{size} bytes"
         self.requests.append({"method": method, "model": model, "query": query, "body": shown})
 
     def count_signatures(self, report: SignatureReport) -> None:

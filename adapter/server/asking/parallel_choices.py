@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-from adapter.translate.answer.parallel_choices import Fanout
+from adapter.translate.answer.parallel_choices import ChoiceMerger
 from adapter.upstream.client import Reply, ReplyStream
 
 _Item = tuple[int, Reply | Exception | None]
@@ -34,7 +34,7 @@ class MergedStreams:
 
 
 async def _merge(calls: Sequence[Open]) -> AsyncGenerator[Reply]:
-    fanout = Fanout(len(calls))
+    merger = ChoiceMerger(len(calls))
     # Bounded: while the client reads slowly, the calls stop reading from Gemini.
     queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=len(calls))
     tasks = [asyncio.create_task(_pump(call, open_, queue)) for call, open_ in enumerate(calls)]
@@ -44,11 +44,11 @@ async def _merge(calls: Sequence[Open]) -> AsyncGenerator[Reply]:
             call, item = await queue.get()
             if item is None:
                 running -= 1
-                fanout.end(call)
+                merger.end(call)
             elif isinstance(item, Exception):
                 raise item
             else:
-                response, unknown = fanout.renumber(call, item.response, item.unknown)
+                response, unknown = merger.renumber(call, item.response, item.unknown)
                 yield Reply(response, unknown, is_continued=item.is_continued)
     finally:
         for task in tasks:
@@ -74,6 +74,6 @@ async def _pump(call: int, open_: Open, queue: asyncio.Queue[_Item]) -> None:
 def join_replies(replies: Sequence[Reply]) -> Reply:
     """Join the answers of all calls into one with several candidates."""
     responses, unknown = [reply.response for reply in replies], [reply.unknown for reply in replies]
-    whole = Fanout(len(replies)).join(responses, unknown)
+    whole = ChoiceMerger(len(replies)).join(responses, unknown)
     fields = {path: value for names in whole.unknown for path, value in names.items()}
     return Reply(whole, fields, is_continued=any(reply.is_continued for reply in replies))

@@ -126,7 +126,7 @@ async def read_body(
         # Also for a cancellation: the caller releases only what this call returns.
         budget.release(size)
         raise
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return b"".join(pieces)
 
 
 def _take_arrived_body(receive: Receive) -> bytes | None:
@@ -194,9 +194,9 @@ def while_connected(scope: Scope, receive: Receive) -> Interruptible:
     return body
 
 
-def until(left: Coroutine[object, object, None]) -> Until:
-    """Run the body of the `with` until the coroutine `left` returns, then raise `ClientGone` in it."""
-    return Until(left=left, reason=ClientGone())
+def until(watch: Coroutine[object, object, None]) -> Until:
+    """Run the body of the `with` until the coroutine `watch` returns, then raise `ClientGone` in it."""
+    return Until(watch=watch, reason=ClientGone())
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

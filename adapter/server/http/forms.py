@@ -20,7 +20,8 @@ _MAX_BOUNDARY = 70
 """The most characters of a boundary (RFC 2046, 5.1.1)."""
 
 _OVERHEAD = 8 * 1024 * 1024
-"""The most bytes of a form without its files, and of all its fields that are no files."""
+"""The most bytes of a form without its files, and of all its fields that are no files. Such fields are held in memory:
+by `MAX_FIELDS` and `MAX_FIELD` alone one form could fill 300 MB."""
 
 
 class NotAForm(Exception):

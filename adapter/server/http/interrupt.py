@@ -60,12 +60,12 @@ class Interruptible(msgspec.Struct, eq=False):
 class Until(Interruptible, eq=False, kw_only=True):
     """Interrupts its body with `reason` when a coroutine returns; cancels the coroutine when the body ends."""
 
-    left: Coroutine[object, object, None]
+    watch: Coroutine[object, object, None]
     reason: Exception
     _watcher: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        self._watcher = asyncio.create_task(self.left)
+        self._watcher = asyncio.create_task(self.watch)
         self._watcher.add_done_callback(self._leave)
         return super().__enter__()
 
@@ -77,6 +77,7 @@ class Until(Interruptible, eq=False, kw_only=True):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._watcher is not None:
+            # It would find the body ended and do nothing, in a call of its own for each stream.
             self._watcher.remove_done_callback(self._leave)
             self._watcher.cancel()
         super().__exit__(kind, error, trace)

@@ -7,9 +7,8 @@ patterns, in the order of the table.
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from starlette.convertors import Convertor
 from starlette.routing import compile_path
 
 T = TypeVar("T")
@@ -21,7 +20,7 @@ _NO_PARAMETERS: Mapping[str, str] = {}
 
 _SLASHES = re.compile(r"/{2,}")
 _PREFIXES = re.compile(r"^(?:/v1)+(?=/v1/)")
-_KEPT_AS_THEY_ARE = ("/inspector", "/metrics")
+_UNNORMALIZED_PREFIXES = ("/inspector", "/metrics")
 
 
 def normalize_path(path: str) -> str | None:
@@ -31,7 +30,7 @@ def normalize_path(path: str) -> str | None:
     they would slip through the proxy's rule.
     """
     normalized = _PREFIXES.sub("", _SLASHES.sub("/", path)).rstrip("/")
-    return None if normalized in ("", path) or normalized.startswith(_KEPT_AS_THEY_ARE) else normalized
+    return None if normalized in ("", path) or normalized.startswith(_UNNORMALIZED_PREFIXES) else normalized
 
 
 # `get_close_matches` compares with every path, and anybody may ask for a path of any length.
@@ -66,7 +65,6 @@ class Match(NamedTuple, Generic[T]):
 
 class _Pattern(NamedTuple, Generic[T]):
     regex: re.Pattern[str]
-    convertors: dict[str, Convertor[Any]]
     match: Match[T]
 
 
@@ -80,10 +78,10 @@ class Router(Generic[T]):
         self._literal: dict[str, Match[T]] = {}
         self._patterns: list[_Pattern[T]] = []
         for path, methods in paths.items():
-            regex, template, convertors = compile_path(path)
+            regex, template, parameters = compile_path(path)
             match = Match(template, methods, _NO_PARAMETERS)
-            if convertors:
-                self._patterns.append(_Pattern(regex, convertors, match))
+            if parameters:
+                self._patterns.append(_Pattern(regex, match))
             else:
                 self._literal[path] = match
 

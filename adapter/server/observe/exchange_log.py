@@ -23,7 +23,7 @@ from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
 from adapter.wire.gemini.pieces import encode_in_pieces
 
-MAX_KEPT = 100
+MAX_EXCHANGES = 100
 MAX_FOLLOWED = 25
 """Streams whose events are kept at the same time. With many at once, most would be overwritten before anybody looks."""
 
@@ -396,9 +396,9 @@ class ExchangeLog:
             viewer.set()
 
     def running(self, client: str = "") -> list[Exchange]:
-        """Return a client's running requests, the newest first, at most `MAX_KEPT`."""
+        """Return a client's running requests, the newest first, at most `MAX_EXCHANGES`."""
         newest = [one for one in reversed(self._running.values()) if one.client == client]
-        return newest[:MAX_KEPT]
+        return newest[:MAX_EXCHANGES]
 
     def tap(self, exchange: Exchange) -> TimedFrames | None:
         """Return the list that keeps a stream's events; None if the log is off or `MAX_FOLLOWED` streams have one."""
@@ -420,7 +420,7 @@ class ExchangeLog:
             return
         exchange.is_running, exchange.number = False, next(self._numbers)
         self._exchanges.append(exchange)
-        if len(self._exchanges) > MAX_KEPT:
+        if len(self._exchanges) > MAX_EXCHANGES:
             oldest = self._exchanges.popleft()
             # It is not there any more if it was shortened before.
             if self._large and self._large[0][1] is oldest:

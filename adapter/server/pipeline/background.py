@@ -43,7 +43,7 @@ DEAD_AFTER = 30.0
 POLL = 0.25
 """Seconds between two looks at a response that another process runs."""
 
-MAX_HELD = 4 * 1024 * 1024
+MAX_HELD_BYTES = 4 * 1024 * 1024
 """Bytes of events that are read from memory; older ones are read from the store."""
 
 PATIENCE = 5.0
@@ -96,12 +96,12 @@ class Log:
         """Return the position of the first unwritten event, and all unwritten bytes."""
         return self._written, b"".join(self._frames[self._written - self.first :])
 
-    def wrote(self, data: bytes) -> None:
-        """Count these events as written, and forget the oldest ones beyond `MAX_HELD`."""
+    def mark_written(self, data: bytes) -> None:
+        """Count these events as written, and forget the oldest ones beyond `MAX_HELD_BYTES`."""
         # Each frame ends with a blank line, and JSON on one line has none inside.
         self._written += data.count(b"\n\n")
         gone = 0
-        while self._size > MAX_HELD and self.first + gone < self._written:
+        while self._size > MAX_HELD_BYTES and self.first + gone < self._written:
             self._size -= len(self._frames[gone])
             gone += 1
         del self._frames[:gone]
@@ -147,13 +147,13 @@ class Job:
         self._turn = turn
         self._writer = writer
         self._pieces = 0
-        self._taken_back = False
+        self._is_cancelled = False
         self._over = asyncio.Event()
         self.task = asyncio.create_task(self._run())
 
-    def take_back(self) -> None:
+    def cancel(self) -> None:
         """Cancel the response, because the client asked for it."""
-        self._taken_back = True
+        self._is_cancelled = True
         self.task.cancel()
 
     async def _run(self) -> None:
@@ -189,7 +189,7 @@ class Job:
             # The end is stored already, and a second one would contradict it.
             if writer.ended:
                 return
-            frames = await (writer.cancel() if self._taken_back else writer.fail(ShuttingDown()))
+            frames = await (writer.cancel() if self._is_cancelled else writer.fail(ShuttingDown()))
             for frame in frames:
                 await self.log.write(frame)
 
@@ -209,8 +209,8 @@ class Job:
             sign = Document(_life(response_id), encode(time.time()), response_id)
             await self._state.put([sign], client)
             await self._write_piece()
-            if not self._taken_back and await self._state.documents.get([_mark(response_id)], client):
-                self.take_back()
+            if not self._is_cancelled and await self._state.documents.get([_mark(response_id)], client):
+                self.cancel()
             with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT):
                     await self._over.wait()
@@ -223,7 +223,7 @@ class Job:
             # What could not be written goes into the same piece again, together with what has come since.
             if await self._state.put([piece], self._turn.client.id):
                 self._pieces += 1
-                self.log.wrote(data)
+                self.log.mark_written(data)
 
 
 class Jobs:
@@ -269,7 +269,7 @@ class Jobs:
         if answer_of(record).status not in UNFINISHED:
             return record
         if (job := self._running.get((response_id, client))) is not None:
-            job.take_back()
+            job.cancel()
             # Unlike `await`, this raises none of its errors, which are not those of this request.
             await asyncio.wait([job.task])
         else:

@@ -94,7 +94,7 @@ class Call:
             self.client = client
         self.body = body
         self.form: Form | None = None
-        self.work: Work = service.at_once
+        self.work: Work = service.inline_work
 
     @property
     def query(self) -> QueryParams:

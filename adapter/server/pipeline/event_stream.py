@@ -6,7 +6,7 @@ error. A later failure is an error event; an answer that is not complete never l
 States of an `EventStream`:
 
     waiting     nothing is written: an error is still a normal HTTP error
-    holding     events that came together are collected, up to `MAX_HELD`; the head is not out
+    holding     events that came together are collected, up to `MAX_HELD_BYTES`; the head is not out
     committed   the head is out: from now on an error is an event
 
 Transitions:
@@ -59,7 +59,7 @@ _HEADERS = {
 }
 _NO_HEAD: Mapping[str, str] = {}
 
-MAX_HELD = 65_536
+MAX_HELD_BYTES = 65_536
 """The most bytes of events that are held for the events that follow at once."""
 
 
@@ -164,7 +164,7 @@ class EventStream:
         if self._held or more or len(frames) != 1:
             self._held += frames
             self._held_size += sum(map(len, frames))
-            if not self._held or (more and self._held_size <= MAX_HELD):
+            if not self._held or (more and self._held_size <= MAX_HELD_BYTES):
                 return
             frames = (b"".join(self._held),)
             self._held.clear()

@@ -221,7 +221,7 @@ def with_notes(plan: P, ledger: list[Note]) -> P:
 
 def _failure_of(error: UpstreamError) -> Failed:
     connecting = isinstance(error, UpstreamTimeout) and error.phase == "connect"
-    is_unreachable = connecting or (type(error) is UpstreamUnavailable and error.again)
+    is_unreachable = connecting or (isinstance(error, UpstreamUnavailable) and error.again)
     return Failed(error, _is_worth_another(error), is_unreachable)
 
 

@@ -14,7 +14,7 @@ from adapter.upstream.errors import InvalidModelName
 from adapter.upstream.model_path import model_path
 from adapter.wire.gemini.models import Model
 
-KEPT = 60.0
+LIST_TTL_S = 60.0
 """Seconds for which a list is cached."""
 
 MAX_LISTS = 256
@@ -49,7 +49,7 @@ class ModelLists:
     async def of(self, key: str | None) -> list[Model]:
         """Return all models. Raises `UpstreamError`."""
         listing = self._lists.get(key)
-        if listing is None or time.monotonic() - listing.asked_at > KEPT or _has_failed(listing.models):
+        if listing is None or time.monotonic() - listing.asked_at > LIST_TTL_S or _has_failed(listing.models):
             listing = self._lists[key] = _List(time.monotonic(), asyncio.create_task(self._ask(key)))
             self._lists.move_to_end(key)
             while len(self._lists) > MAX_LISTS:

@@ -13,7 +13,7 @@ from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.prefixes.prefix_memory import PrefixMemory
 from adapter.server.state.gemini_files import UPLOADED_AGAIN, FileNeeds, GeminiFiles
 from adapter.server.state.name_owners import NameOwners
-from adapter.settings import LONGEST_KEPT, Calendar, Catalogue, PlanSettings, find_served_model, next_models
+from adapter.settings import MAX_CACHED_NAME, Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
 from adapter.store.shared.base import Records
 from adapter.translate.content.content_parts import file_ids, remote_urls
@@ -109,7 +109,7 @@ class ChatPlanner:
         """
         client.check(request.model)
         # Clients choose names: a cache of very long ones would fill the memory.
-        find = self._find_routes if len(request.model) <= LONGEST_KEPT else self._routes_of
+        find = self._find_routes if len(request.model) <= MAX_CACHED_NAME else self._routes_of
         served, usual, routes = find(request.model, self._calendar.of(self._platform))
         if (request.n or 1) > self._settings.max_choices:
             raise Rejected(

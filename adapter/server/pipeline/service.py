@@ -124,7 +124,7 @@ class Service:
         self._client_rates = settings.client_rates
         self.page_token = page_token
         self.limits = request_limits(settings)
-        self.at_once, self._beside = InlineWork(), ThreadWork()
+        self.inline_work, self._thread_work = InlineWork(), ThreadWork()
         # A client has many histories and a few lists of tools.
         for_tools = settings.prefix_max_bytes // 8
         self.known_tools = KnownTools(for_tools, metrics)
@@ -170,19 +170,19 @@ class Service:
 
     def work(self, body: bytes, values: int | None = None) -> Work:
         """Return the executor for a request with this body; `values`: so many it has at most, if counted."""
-        return self._beside if len(body) > SMALL and is_long(body, values) else self.at_once
+        return self._thread_work if len(body) > SMALL and is_long(body, values) else self.inline_work
 
     def work_for(self, size: int) -> Work:
         """Return the executor for so many bytes of history."""
-        return self._beside if size > LONG_HISTORY else self.at_once
+        return self._thread_work if size > LONG_HISTORY else self.inline_work
 
     def read(self, body: bytes, type_: type[T], work: Work) -> Awaitable[tuple[T, dict[str, msgspec.Raw]]]:
         """Read a request's body and its unknown fields; `work` is that of the body. Raises `Malformed`."""
-        return work.run(decode_body, body, type_, self.limits, work is self.at_once)
+        return work.run(decode_body, body, type_, self.limits, work is self.inline_work)
 
     async def aclose(self) -> None:
         """Close what the service itself has opened."""
-        self._beside.close()
+        self._thread_work.close()
         if self._rates is not None:
             await self._rates.aclose()
 

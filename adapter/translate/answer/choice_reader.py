@@ -222,7 +222,7 @@ class ChoiceReader:
         if self._assembly is not None:
             self._take_calls(self._assembly.close(), last, events)
         for part, call in self._held:
-            self._tell_call(part, call, events)
+            self._emit_call(part, call, events)
         self.parts.end()
 
     def _take(self, part: Part, number: int, events: list[ChoiceEvent]) -> None:
@@ -257,13 +257,13 @@ class ChoiceReader:
         """Add the event for a part without a place in chat; the result of a call shows that Gemini itself ran it."""
         result = part.function_response
         if result is not None and self._whole is None:
-            self._take_back(result.name or "", events)
+            self._withdraw_calls(result.name or "", events)
         is_code = present(part.executable_code) or present(part.code_execution_result)
         if not (is_code and self._ledger.shows_code):
             self._note_unplaced(self.parts.position)
         events.append(UnplacedPart(self.index, part))
 
-    def _take_back(self, name: str, events: list[ChoiceEvent]) -> None:
+    def _withdraw_calls(self, name: str, events: list[ChoiceEvent]) -> None:
         """Turn waiting calls into parts that Gemini itself answered: the client must not take them for its own."""
         if name in toolbox(self._ledger.context).declared:
             return
@@ -291,9 +291,9 @@ class ChoiceReader:
             elif self._whole is None and (self._held or call.name not in toolbox(self._ledger.context).declared):
                 self._held.append((part, call))
             else:
-                self._tell_call(part, call, events)
+                self._emit_call(part, call, events)
 
-    def _tell_call(self, part: Part, call: FunctionCall, events: list[ChoiceEvent]) -> None:
+    def _emit_call(self, part: Part, call: FunctionCall, events: list[ChoiceEvent]) -> None:
         number = len(self._calls)
         answered = reply.answered_call(part, call, self._ledger.context, self._ledger.stamp, (self.index, number))
         self._calls.append(answered)

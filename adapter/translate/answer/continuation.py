@@ -56,6 +56,7 @@ class Continuation:
         self.is_continued = False
         self._request = request
         self._limit = config.max_output_tokens if config is not None else None
+        # Each candidate ends with a token of its own, and a request takes one: it could continue only one of several.
         self._left = calls if known and not several else 0
         # Whether there may be a further call at all.
         self.is_allowed = self._left > 0

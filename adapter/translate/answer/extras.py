@@ -45,8 +45,8 @@ LISTS = {"citationSources", "citations"}
 TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 """Service tiers under OpenAI's names."""
 
-_COUNTED = {"TEXT", "AUDIO"}
-_COUNTED_ASKED = {*_COUNTED, "IMAGE"}
+_COUNTED_MODALITIES = {"TEXT", "AUDIO"}
+_COUNTED_PROMPT_MODALITIES = {*_COUNTED_MODALITIES, "IMAGE"}
 """Modalities that OpenAI's usage counts separately, in answers and in prompts."""
 
 _UNMAPPED = attrgetter(
@@ -106,9 +106,9 @@ def says_more(usage: UsageMetadata | None) -> bool:
     """Return whether Gemini's usage has counts for which OpenAI's has no fields."""
     if usage is None:
         return False
-    if usage.prompt_tokens_details and _has_others(usage.prompt_tokens_details, _COUNTED_ASKED):
+    if usage.prompt_tokens_details and _has_others(usage.prompt_tokens_details, _COUNTED_PROMPT_MODALITIES):
         return True
-    if usage.candidates_tokens_details and _has_others(usage.candidates_tokens_details, _COUNTED):
+    if usage.candidates_tokens_details and _has_others(usage.candidates_tokens_details, _COUNTED_MODALITIES):
         return True
     if usage.service_tier is not None and usage.service_tier.lower() not in TIERS:
         return True

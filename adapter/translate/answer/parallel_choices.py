@@ -35,7 +35,7 @@ class CallEvent(GenerateContentResponse, kw_only=True):
     call: int
 
 
-class Fanout:
+class ChoiceMerger:
     """Joins the answers of one request's parallel calls, whole or event by event."""
 
     def __init__(self, calls: int) -> None:

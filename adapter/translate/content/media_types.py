@@ -66,7 +66,7 @@ _REGISTERED = {
 }
 """Names that clients use and Gemini refuses (github.com/CherryHQ/cherry-studio/issues/3088)."""
 
-_UNTOLD = ("", "application/octet-stream", "binary/octet-stream", "application/binary")
+_GENERIC_TYPES = ("", "application/octet-stream", "binary/octet-stream", "application/binary")
 """Types that tell nothing (github.com/Zipstack/unstract/issues/1392)."""
 
 _MAGIC = (
@@ -89,7 +89,7 @@ _MAGIC = (
 
 def correct_type(mime_type: str, name: str, data: str) -> str:
     """Return a type's registered name; of a type that says nothing, that of the file's name or of its first bytes."""
-    if mime_type not in _UNTOLD:
+    if mime_type not in _GENERIC_TYPES:
         return _REGISTERED.get(mime_type, mime_type)
     return guess(name) or sniff_type(data) or mime_type
 

@@ -120,7 +120,7 @@ _OF_A_KEY = re.compile(r"key|token|auth", re.IGNORECASE)
 MAX_MESSAGE = 2_000
 """Characters of Gemini's message that are passed on; the message lists every fault of a request."""
 
-MAX_TOLD = 4_000
+MAX_ERROR_MESSAGE = 4_000
 """Characters of any error's message, which may quote the client's values."""
 
 MAX_PARAM = 500
@@ -176,7 +176,7 @@ def failure(
     headers = {} if retry is None else {"x-should-retry": "true" if retry else "false"}
     if wait is not None:
         headers["retry-after"] = str(max(1, math.ceil(wait)))
-    error = Error(message=message[:MAX_TOLD], type=type_, param=param and param[:MAX_PARAM], code=code)
+    error = Error(message=message[:MAX_ERROR_MESSAGE], type=type_, param=param and param[:MAX_PARAM], code=code)
     return Failure(status, ErrorBody(error=error), headers)
 
 

@@ -33,11 +33,11 @@ def single_parts(part: Part) -> tuple[Part, ...]:
     """
     if (part.text is None) + (part.function_call is None) == 1 and _BESIDE(part) == _NOTHING_BESIDE:
         return (part,)
-    names = [name for name, value in _HELD.list_sent(part) if value != ""]
+    names = [name for name, value in _PAYLOADS.list_sent(part) if value != ""]
     if len(names) < 2:
         return (part,)
     ones = [Part(thought=part.thought, **{name: getattr(part, name)}) for name in names]
-    shared = {name: getattr(part, name) for name in Part.__struct_fields__ if name not in _HELD_NAMES}
+    shared = {name: getattr(part, name) for name in Part.__struct_fields__ if name not in _PAYLOAD_NAMES}
     ones[-1] = Part(**shared, **{names[-1]: getattr(part, names[-1])})
     return tuple(ones)
 
@@ -66,8 +66,8 @@ _DATA_NAMES = (
 _DATA = Fields(Part, _DATA_NAMES)
 
 
-_HELD_NAMES = ("text", *_DATA_NAMES, "function_call")
-_HELD = Fields(Part, _HELD_NAMES)
+_PAYLOAD_NAMES = ("text", *_DATA_NAMES, "function_call")
+_PAYLOADS = Fields(Part, _PAYLOAD_NAMES)
 _BESIDE = attrgetter(*_DATA_NAMES)
 _NOTHING_BESIDE = _BESIDE(Part())
 

@@ -94,7 +94,7 @@ _HARMS = {
 """Gemini's harm categories, and the nearest ones of OpenAI's."""
 
 _GRADES = {"NEGLIGIBLE": 0.05, "LOW": 0.25, "MEDIUM": 0.7, "HIGH": 0.95}
-_UNTOLD = "illicit"
+_UNNAMED_CATEGORY = "illicit"
 """The category that is flagged if Gemini blocks an input without a reason."""
 
 
@@ -263,9 +263,9 @@ def verdicts(
 ) -> list[ModerationResult]:
     """Read the results of one call. A content that was blocked is flagged. Raises `AnswerError`."""
     if is_blocked(response):
-        reason = f"Gemini blocked the input and told no category: it is told as {_UNTOLD}"
+        reason = f"Gemini blocked the input and told no category: it is told as {_UNNAMED_CATEGORY}"
         notes.append(Note("prompt_feedback", Fate.APPROXIMATED, "moderation-block", reason))
-        return [_result({_UNTOLD: MOST_SURE}, plan.contents[index].kinds) for index in indexes]
+        return [_result({_UNNAMED_CATEGORY: MOST_SURE}, plan.contents[index].kinds) for index in indexes]
     given = response.answers or {}
     found: list[ModerationResult] = []
     for index in indexes:
@@ -316,9 +316,9 @@ def result_of_ratings(
         if (name := _HARMS.get(rating.category or "")) is not None:
             scores[name] = max(scores[name], _GRADES.get(rating.probability or "", 0.0))
     if feedback is not None and feedback.block_reason and max(scores.values()) < FLAGGED:
-        reason = f"Gemini blocked the input and told no category: it is told as {_UNTOLD}"
+        reason = f"Gemini blocked the input and told no category: it is told as {_UNNAMED_CATEGORY}"
         notes.append(Note("promptFeedback", Fate.APPROXIMATED, "moderation-block", reason))
-        scores[_UNTOLD] = MOST_SURE
+        scores[_UNNAMED_CATEGORY] = MOST_SURE
     return _result(scores, plan.contents[index].kinds)
 
 

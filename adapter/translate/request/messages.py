@@ -46,7 +46,7 @@ def messages(value: Sequence[Message], context: Context) -> Outcome:
     if not turns.history.is_complete and turns.history.misses_records:
         turns.note("", Fate.APPROXIMATED, "signature-store-unreadable", _UNREADABLE)
     system = Content(parts=turns.system) if turns.system else None
-    earlier = None if turns.at_cut is None else turns_before_cut(turns)
+    earlier = None if turns.sizes_at_cut is None else turns_before_cut(turns)
     contents: list[Any] = [one if isinstance(one, Content) else one.encode_turn() for one in turns.contents]
     outcome = exact(GenerateContentRequest(system_instruction=system, contents=contents), turns.notes, turns.placed)
     return outcome if earlier is None else TurnsOutcome(outcome.fragment, outcome.notes, outcome.placed, earlier)
@@ -172,7 +172,7 @@ def _block(value: Sequence[Message], index: int, turns: Turns) -> int:
         turns.calls += more_calls
         index += 1
     if len(calls) > 1:
-        _tell_ids_apart(calls, turns)
+        _make_ids_unique(calls, turns)
     # A blank, and no empty text: newer models refuse it in a user's turn (ai.google.dev, gemini-3.6-flash, 2026-07-30).
     if parts and not turns.contents:
         _add_turn(" ", 0, turns)
@@ -188,7 +188,7 @@ def _block(value: Sequence[Message], index: int, turns: Turns) -> int:
     return end
 
 
-def _tell_ids_apart(calls: list[HistoryCall], turns: Turns) -> None:
+def _make_ids_unique(calls: list[HistoryCall], turns: Turns) -> None:
     """Give calls of one turn that share an id new ids: Gemini refuses equal ones without saying why.
 
     (github.com/TanStack/ai/issues/199, github.com/cloudwego/eino-ext/issues/652)

@@ -355,7 +355,7 @@ _FAILED = ("OUTCOME_FAILED", "OUTCOME_DEADLINE_EXCEEDED")
 _WITH_RECORD = (MessageItem, CodeInterpreterCallItem, ImageGenerationCallItem)
 """Items under whose ids an answer's record is stored."""
 
-_UNTOLD = "FINISH_REASON_UNSPECIFIED"
+_UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 """Gemini's own word for a reason that was not given; a whole answer without one is whole all the same."""
 
 
@@ -374,7 +374,7 @@ def from_gemini(
     """
     machine = ResponseStream(stamp, view, clock=clock, is_started=True).begin(context, stamp.model)
     for candidate in response.candidates or ():
-        candidate.finish_reason = candidate.finish_reason or _UNTOLD
+        candidate.finish_reason = candidate.finish_reason or _UNSPECIFIED
     machine.feed(response, unknown)
     machine.close()
     return machine.response, machine.notes, machine.take_issued()

@@ -28,14 +28,14 @@ def turns_before_cut(turns: Turns) -> EarlierTurns | None:
     None if what follows may change them: if the last one is the model's, the next one would join it. None also if they
     name files, since each request is asked anew which files it names.
     """
-    cut = turns.at_cut
+    cut = turns.sizes_at_cut
     assert cut is not None, "the caller has asked"
     contents = turns.contents[: cut.contents]
     if not contents or contents[-1].role == "model" or any(map(_has_file, contents)):
         return None
     earlier = turns.earlier
     value, start = turns.context.request.messages, 0 if earlier is None else earlier.count
-    stood_in = turns.before_cut
+    stood_in = turns.stand_ins_before_cut
     translated = EarlierTurns(
         count=turns.context.cut,
         contents=_join(contents),
@@ -54,8 +54,8 @@ def turns_before_cut(turns: Turns) -> EarlierTurns | None:
 
 def _turn_of(contents: list[Turn], turns: Turns) -> Literal["", "open", "closed"]:
     """Return "open" if the turns before the cut have stand-ins, "closed" if they would need some in an open turn."""
-    if turns.before_cut is not None:
-        return "open" if turns.before_cut != StandIns() else ""
+    if turns.stand_ins_before_cut is not None:
+        return "open" if turns.stand_ins_before_cut != StandIns() else ""
     return "closed" if turns.context.capabilities.signatures and lack_signatures(contents) else ""
 
 

@@ -26,9 +26,9 @@ def stand_in(turns: Turns) -> None:
     if turns.earlier is not None and turns.earlier.turn == "open" and not added.has_reached_earlier:
         # The turn has ended since.
         raise StaleTurns
-    if added.behind_cut is not None:
-        notes, placed = added.behind_cut
-        turns.before_cut = StandIns(tuple(added.notes[notes:]), tuple(added.placed[placed:]))
+    if added.counts_after_cut is not None:
+        notes, placed = added.counts_after_cut
+        turns.stand_ins_before_cut = StandIns(tuple(added.notes[notes:]), tuple(added.placed[placed:]))
     turns.notes += added.notes
     turns.placed += added.placed
 
@@ -36,22 +36,22 @@ def stand_in(turns: Turns) -> None:
 class _Added:
     """The stand-ins of the current turn, from its end on.
 
-    `behind_cut` are the numbers of notes when the cut was reached.
+    `counts_after_cut` are the numbers of `notes` and `placed` behind the cut: those that follow stand before it.
     """
 
     def __init__(self, turns: Turns) -> None:
         self.notes: list[Note] = []
         self.placed: list[Note] = []
         self.has_reached_earlier = False
-        self.behind_cut: tuple[int, int] | None = None
+        self.counts_after_cut: tuple[int, int] | None = None
         self._turns = turns
         self._paths: dict[int, str] | None = None
         self._left = len(turns.contents)
 
     def sign(self, content: Turn) -> None:
         """Sign what these turns lack; the last ones come first. Raises `StaleTurns`."""
-        if (at_cut := self._turns.at_cut) is not None and self._left == at_cut.contents:
-            self.behind_cut = len(self.notes), len(self.placed)
+        if (sizes_at_cut := self._turns.sizes_at_cut) is not None and self._left == sizes_at_cut.contents:
+            self.counts_after_cut = len(self.notes), len(self.placed)
         self._left -= 1
         if isinstance(content, EarlierTurns):
             self.has_reached_earlier = True

@@ -47,8 +47,9 @@ class Turns(msgspec.Struct, eq=False):
     """The contents so far, and the notes on them.
 
     `shared_roles`: several names speak in them. `unsigned`: calls may be among them without a signature. `placed` are
-    notes whose paths start at the request, and not below `messages`. They may go on from `earlier` ones; `at_cut` is
-    how far they were where the history is cut, and `before_cut` the stand-ins there, if the current turn began there.
+    notes whose paths start at the request, and not below `messages`. They may go on from `earlier` ones.
+    `sizes_at_cut` is how long the lists were where the history is cut; `stand_ins_before_cut` are the stand-ins before
+    it, if the current turn began there.
     """
 
     context: Context
@@ -61,15 +62,15 @@ class Turns(msgspec.Struct, eq=False):
     shared_roles: frozenset[str | None] = frozenset()
     notes: list[Note] = []
     placed: list[Note] = []
-    at_cut: Cut | None = None
-    before_cut: StandIns | None = None
+    sizes_at_cut: Cut | None = None
+    stand_ins_before_cut: StandIns | None = None
 
     is_traced: ClassVar[bool] = False
     """True if `trace` records anything. Code that makes many parts may skip the calls otherwise."""
 
     def mark_cut(self) -> None:
         """Take note that the message is reached before which the history is cut."""
-        self.at_cut = Cut(len(self.contents), len(self.system), len(self.notes), len(self.placed), self.unsigned)
+        self.sizes_at_cut = Cut(len(self.contents), len(self.system), len(self.notes), len(self.placed), self.unsigned)
 
     def note(self, path: str, fate: Fate, code: str, reason: str) -> None:
         """Write a note; paths start below `messages`."""

@@ -118,7 +118,7 @@ class AsyncioTransport:
     async def _acquire(self, deadline: float) -> Connection:
         """Wait for a connection that another call releases, or open one in a free slot. Raises `UpstreamError`."""
         now = asyncio.get_running_loop().time()
-        until = min(now + self._settings.connect, max(deadline, now))
+        until = min(now + self._settings.connect, deadline)
         connection = await self._wait_for_slot(until)
         # It may have been closed between being handed over and this task's turn.
         while connection is not None and connection.closed:

@@ -160,9 +160,8 @@ class IncomingResponse:
         self._wake()
 
     def _take_unread(self) -> bytes:
-        pieces = self._pieces
-        data = pieces.pop() if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+        data = b"".join(self._pieces)
+        self._pieces.clear()
         self._unread = 0
         if self._connection is not None and self._connection.paused:
             self._connection.resume()

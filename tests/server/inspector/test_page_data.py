@@ -12,7 +12,7 @@ from adapter import __version__
 from adapter.server.endpoints.inspector import MAX_VIEWERS
 from adapter.server.observe import changes
 from adapter.server.observe.changes import Changes
-from adapter.server.observe.exchange_log import MAX_KEPT, Exchange, ExchangeLog
+from adapter.server.observe.exchange_log import MAX_EXCHANGES, Exchange, ExchangeLog
 from adapter.translate.core.catalogue import CODES
 from tests.support.guards import PATIENCE
 from tests.support.scripted import adapter, answer, chat, frame, run_upstream
@@ -243,12 +243,12 @@ def test_keeping_a_hundred_exchanges_costs_at_most_15_microseconds_each():
     ring = ExchangeLog(enabled=True)
 
     def spent():
-        ones = [running(number) for number in range(MAX_KEPT)]
+        ones = [running(number) for number in range(MAX_EXCHANGES)]
         begun = time.thread_time()
         for one in ones:
             ring.begin(one)
             ring.add(one)
-        return (time.thread_time() - begun) / MAX_KEPT
+        return (time.thread_time() - begun) / MAX_EXCHANGES
 
     assert min(spent() for _ in range(5)) < 15e-6
 

@@ -10,8 +10,8 @@ import pytest
 from adapter.server.observe.exchange_log import (
     LARGE,
     MAX_BODY,
+    MAX_EXCHANGES,
     MAX_FOLLOWED,
-    MAX_KEPT,
     MAX_ONE,
     MAX_SHORT,
     MAX_WHOLE,
@@ -36,10 +36,10 @@ def detail_of(one: Exchange) -> dict[str, Any]:
 
 def test_the_newest_are_kept():
     ring = ExchangeLog(enabled=True)
-    for number in range(MAX_KEPT + 5):
+    for number in range(MAX_EXCHANGES + 5):
         ring.add(exchange(number))
-    assert len(ring.newest_first()) == MAX_KEPT
-    assert ring.newest_first()[0].id == f"req_{MAX_KEPT + 4}"
+    assert len(ring.newest_first()) == MAX_EXCHANGES
+    assert ring.newest_first()[0].id == f"req_{MAX_EXCHANGES + 4}"
     assert ring.find("req_0") is None
     assert ring.find("req_5") is not None
 
@@ -58,7 +58,7 @@ def test_of_large_exchanges_but_the_newest_the_ends_are_kept_and_all_together_ar
         one.upstream_request = {"contents": "y" * (MAX_ONE // 4)}
         one.calls = [UpstreamCall("studio", "m", "generateContent", 0.0, [], [(0.0, b"z" * (MAX_ONE // 16))] * 2)]
         ring.add(one)
-        assert sum(one.size for one in ring.newest_first()) <= MAX_WHOLE + MAX_KEPT * MAX_SHORT
+        assert sum(one.size for one in ring.newest_first()) <= MAX_WHOLE + MAX_EXCHANGES * MAX_SHORT
     newest, *_, oldest = ring.newest_first()
     assert (newest.request, newest.detail()["is_part"]) == (b"x" * (MAX_ONE // 4), False)
     assert oldest.size < MAX_SHORT

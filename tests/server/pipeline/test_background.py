@@ -468,7 +468,7 @@ async def test_a_slow_store_hides_no_event_from_another_process(tmp_path, monkey
 
 
 async def test_events_that_left_memory_are_read_from_the_store(monkeypatch):
-    monkeypatch.setattr(background, "MAX_HELD", 2_000)
+    monkeypatch.setattr(background, "MAX_HELD_BYTES", 2_000)
     go_on = asyncio.Event()
 
     async def script(call):

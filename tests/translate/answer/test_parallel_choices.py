@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate.answer.completion import from_gemini
-from adapter.translate.answer.parallel_choices import Fanout, count_calls
+from adapter.translate.answer.parallel_choices import ChoiceMerger, count_calls
 from adapter.translate.answer.stream import ChatStream
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context
@@ -44,7 +44,7 @@ def test_one_call_is_enough_where_the_model_gives_several_candidates():
 
 
 def test_whole_answers_join_with_their_own_indexes_and_the_sum_of_their_usage():
-    both = Fanout(2).join([response(ANSWER), response(ANSWER)])
+    both = ChoiceMerger(2).join([response(ANSWER), response(ANSWER)])
     assert [one.index for one in both.candidates] == [0, 1]
     usage = both.usage_metadata
     assert (usage.prompt_token_count, usage.candidates_token_count, usage.total_token_count) == (6, 4, 10)
@@ -54,17 +54,17 @@ def test_whole_answers_join_with_their_own_indexes_and_the_sum_of_their_usage():
 
 
 def test_events_carry_the_usage_of_all_calls_so_far():
-    fanout = Fanout(2)
-    assert fanout.usage() is None
-    assert fanout.renumber(1, response(ANSWER))[0].usage_metadata.prompt_token_count == 3
-    assert fanout.renumber(0, response(ANSWER))[0].usage_metadata.prompt_token_count == 6
-    assert fanout.renumber(0, response(b'{"modelVersion":"m"}'))[0].usage_metadata is None
+    merger = ChoiceMerger(2)
+    assert merger.usage() is None
+    assert merger.renumber(1, response(ANSWER))[0].usage_metadata.prompt_token_count == 3
+    assert merger.renumber(0, response(ANSWER))[0].usage_metadata.prompt_token_count == 6
+    assert merger.renumber(0, response(b'{"modelVersion":"m"}'))[0].usage_metadata is None
 
 
 def test_a_call_whose_prompt_was_blocked_is_a_filtered_choice_beside_the_others():
     blocked = response(b'{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"}}')
     other = response(b'{"promptFeedback":{"blockReason":"OTHER"}}')
-    all_three = Fanout(3).join([response(ANSWER), blocked, other])
+    all_three = ChoiceMerger(3).join([response(ANSWER), blocked, other])
     assert [one.finish_reason for one in all_three.candidates] == ["STOP", "PROHIBITED_CONTENT", "SAFETY"]
     assert all_three.prompt_feedback is None
 
@@ -74,14 +74,14 @@ def test_a_call_that_answers_nothing_is_an_error_that_a_client_may_retry(silent)
     nothing = {"usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3}, "responseId": "r"}
     bodies = [nothing if call == silent else answer({"text": str(call)}) for call in range(3)]
     with pytest.raises(AnswerError) as whole:
-        Fanout(3).join([read(body)[0] for body in bodies])
-    fanout = Fanout(3)
+        ChoiceMerger(3).join([read(body)[0] for body in bodies])
+    merger = ChoiceMerger(3)
     for call, body in enumerate(bodies):
-        fanout.renumber(call, read(body)[0])
+        merger.renumber(call, read(body)[0])
         if call != silent:
-            fanout.end(call)
+            merger.end(call)
     with pytest.raises(AnswerError) as streaming:
-        fanout.end(silent)
+        merger.end(silent)
     for error in (whole.value, streaming.value):
         assert (error.status, error.code, error.retry) == (502, "empty_answer", True)
 
@@ -116,13 +116,13 @@ def answers(draw):
 @given(st.lists(answers(), min_size=2, max_size=3))
 def test_what_each_call_says_comes_with_its_choice_whole_and_streamed(bodies):
     at = context_of(n=len(bodies))
-    joined_answer = Fanout(len(bodies)).join(*zip(*map(read, bodies), strict=True))
+    joined_answer = ChoiceMerger(len(bodies)).join(*zip(*map(read, bodies), strict=True))
     completion, notes, _ = from_gemini(joined_answer, at, STAMP, {})
-    machine, fanout = ChatStream(at, STAMP), Fanout(len(bodies))
+    machine, merger = ChatStream(at, STAMP), ChoiceMerger(len(bodies))
     chunks = []
     for call, body in enumerate(bodies):
-        chunks += machine.feed(*fanout.renumber(call, *read(body)))
-        fanout.end(call)
+        chunks += machine.feed(*merger.renumber(call, *read(body)))
+        merger.end(call)
     chunks += machine.close()
     seen = json.loads(encode(completion))
     assert join_chunks([json.loads(encode(chunk)) for chunk in chunks]) == comparable(seen)
