@@ -56,8 +56,8 @@ def doctor(config: Path | None, *, as_json: bool, **flags: Any) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
     else:
-        for one in findings:
-            _show(one)
+        for finding in findings:
+            _show(finding)
     if any(finding.state == "error" for finding in findings):
         raise SystemExit(1)
 

@@ -120,18 +120,18 @@ def report(  # noqa: PLR0913 - one argument for each flag
     Exit codes: 0; 1 where --fail-on is reached; 2 where there is nothing to report on, or an option or file is wrong.
     """
     threshold = _threshold(fail_on, baseline)
-    settings, asked = load_settings(config, flags), day.date() if day else today()
-    models, shown = _models(targets, catalogue(settings, asked))
-    question = Question(settings, asked, models, shown)
+    settings, chosen_day = load_settings(config, flags), day.date() if day else today()
+    models, shown = _models(targets, catalogue(settings, chosen_day))
+    question = Question(settings, chosen_day, models, shown)
     older = _read(baseline)
-    made, tally = _run(paths, question, processes, saved)
-    print_summary(Console(), made, shown)
+    traffic_report, tally = _run(paths, question, processes, saved)
+    print_summary(Console(), traffic_report, shown)
     if older is not None:
-        _compare(made, older, shown)
-    failing = losses_over(made, shown, threshold, older) if threshold else []
+        _compare(traffic_report, older, shown)
+    failing = losses_over(traffic_report, shown, threshold, older) if threshold else []
     outputs = Outputs(html, json, markdown, junit, sarif)
-    _write(outputs, made, shown, failing, partial(_page, made, tally, question, redact))
-    if not made.requests:
+    _write(outputs, traffic_report, shown, failing, partial(_page, traffic_report, tally, question, redact))
+    if not traffic_report.requests:
         click.echo("There is no request in these files.", err=True)
         sys.exit(UNUSABLE)
     if failing:
@@ -180,9 +180,9 @@ def _models(targets: str, table: Catalogue) -> tuple[tuple[str, ...], str]:
         for name in models:
             _check_known(name, table)
         return models, models[0] if models and models == names else MAPPED
-    known = (price.model for price in price_table().price if price.model.startswith("gemini-") and price.output)
+    priced = (price.model for price in price_table().price if price.model.startswith("gemini-") and price.output)
     served = (
-        (name, find_served_model(name, table)) for name in known if "-latest" not in name and "-preview" not in name
+        (name, find_served_model(name, table)) for name in priced if "-latest" not in name and "-preview" not in name
     )
     return tuple(name for name, model in served if model.name == name and not model.row.served_by), MAPPED
 
@@ -193,14 +193,14 @@ _VERSION = re.compile(r"-(?:\d|preview|exp)[\w-]*$")
 def _check_known(name: str, table: Catalogue) -> None:
     """Refuse a mistyped name: no known model has it, with or without a version, and no row of the operator's."""
     bare = bare_name(name)
-    known = [*(price.model for price in price_table().price if price.model.startswith("gemini-")), *emulated()]
+    names = [*(price.model for price in price_table().price if price.model.startswith("gemini-")), *emulated()]
     served = find_served_model(name, table)
     is_own = capabilities_of(served.name, table.model, table.day) not in catalogue(Settings(), table.day).model
-    if bare in known or _VERSION.sub("", bare) in known or served.name != bare or is_own:
+    if bare in names or _VERSION.sub("", bare) in names or served.name != bare or is_own:
         if price_table().price_of(name) is None:
             click.echo(f"The price of {name} is unknown. Its capabilities are those of {served.row.pattern}.", err=True)
         return
-    [near] = get_close_matches(bare, known, 1, cutoff=0)
+    [near] = get_close_matches(bare, names, 1, cutoff=0)
     raise click.BadParameter(
         f"no model {name} is known; the nearest name is {near}. A row of --capabilities makes a new model known.",
         param_hint="--targets",
@@ -228,7 +228,7 @@ def _run(
             raise Unusable(str(error), "migration.md") from None
     table = catalogue(question.settings, question.day)
     models = {model: find_served_model(model, table) for model in question.models}
-    made = report_of(
+    traffic_report = report_of(
         result,
         files=len(files),
         day=question.day,
@@ -238,7 +238,7 @@ def _run(
         rows=table.model,
         lint=_lint(question),
     )
-    return made, result.tally
+    return traffic_report, result.tally
 
 
 def _page(made: Report, tally: TrafficTally, question: Question, is_masked: bool) -> bytes:

@@ -103,11 +103,11 @@ def check_batch(request: dict[str, Any], model: Model) -> None:
     if len(requests) > LARGEST_BATCH:
         text = f"at most {LARGEST_BATCH} requests can be in one batch"
         raise invalid(bullet("requests", text, "BatchEmbedContentsRequest"))
-    for index, one in enumerate(requests):
-        if one.get("model", "").removeprefix("models/") != model.name:
-            text = "unexpected model name format" if not one.get("model") else "model must match the batch's model"
+    for index, item in enumerate(requests):
+        if item.get("model", "").removeprefix("models/") != model.name:
+            text = "unexpected model name format" if not item.get("model") else "model must match the batch's model"
             raise invalid(bullet(f"requests[{index}].model", text, "BatchEmbedContentsRequest"))
-        check_embedding(one, model, f"BatchEmbedContentsRequest.requests[{index}]")
+        check_embedding(item, model, f"BatchEmbedContentsRequest.requests[{index}]")
 
 
 def check_embedding(request: dict[str, Any], model: Model, name: str) -> None:

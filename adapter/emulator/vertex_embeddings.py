@@ -32,29 +32,29 @@ def check(method: str, request: dict[str, Any], model: Model) -> None:
     # The model that embeds texts alone is the one of before embedContent.
     if (method == "predict") == model.embeds_media or not model.dimensions:
         raise unknown_model(model.name, "v1", method)
-    found = inputs(method, request, model)
+    requests = inputs(method, request, model)
     match method:
         case "predict":
-            if len(found) != 1:
-                raise invalid(TOO_MANY.format(len(found)))
-            check_embedding(found[0], model, "PredictRequest")
+            if len(requests) != 1:
+                raise invalid(TOO_MANY.format(len(requests)))
+            check_embedding(requests[0], model, "PredictRequest")
         case "embedContent":
-            check_embedding(found[0], model, "EmbedContentRequest")
+            check_embedding(requests[0], model, "EmbedContentRequest")
         case _:
-            check_batch({"requests": found}, model)
+            check_batch({"requests": requests}, model)
 
 
 def embed(method: str, request: dict[str, Any], model: Model) -> dict[str, Any]:
     """Answer one of the methods."""
     check(method, request, model)
-    found = inputs(method, request, model)
+    requests = inputs(method, request, model)
     if method == "batchEmbedContents":
-        return embed_batch({"requests": found}, model)
-    values, tokens = vector_of(found[0], model), content_tokens(found[0]["content"])
+        return embed_batch({"requests": requests}, model)
+    values, tokens = vector_of(requests[0], model), content_tokens(requests[0]["content"])
     if method == "embedContent":
         usage = {"promptTokenCount": tokens, "promptTokensDetails": details({"TEXT": tokens})}
         return {"embedding": {"values": values}, "usageMetadata": usage, "truncated": False}
-    letters = len(found[0]["content"]["parts"][0]["text"])
+    letters = len(requests[0]["content"]["parts"][0]["text"])
     embeddings = {"statistics": {"token_count": tokens, "truncated": False}, "values": values}
     return {"predictions": [{"embeddings": embeddings}], "metadata": {"billableCharacterCount": letters}}
 
@@ -67,14 +67,14 @@ def inputs(method: str, request: dict[str, Any], model: Model) -> list[dict[str,
             {"content": {"parts": [{"text": one.get("content", "")}]}, **options(one), **options(parameters)}
             for one in request.get("instances", [])
         ]
-    found = [request] if method == "embedContent" else request.get("requests", [])
+    requests = [request] if method == "embedContent" else request.get("requests", [])
     return [
         {
             "model": f"models/{model.name}",
             "content": one.get("content", {}),
             **options(one.get("embedContentConfig", {})),
         }
-        for one in found
+        for one in requests
     ]
 
 

@@ -157,15 +157,15 @@ class ReportRun:
     def _number_requests(self) -> Iterator[Numbered]:
         conversations = Conversations()
         for path in self._files:
-            for name, found in read_file(path):
+            for name, record in read_file(path):
                 self._result.pieces += 1
-                if isinstance(found, Unreadable):
-                    self._count_unreadable(found)
+                if isinstance(record, Unreadable):
+                    self._count_unreadable(record)
                 else:
                     self._result.formats[name] += 1
-                    number = conversations.number_of(found)
+                    number = conversations.number_of(record)
                     self._result.conversations = len(conversations)
-                    yield number, found
+                    yield number, record
 
     def _count_unreadable(self, found: Found) -> None:
         assert isinstance(found, Unreadable)

@@ -104,16 +104,16 @@ def _from_openapi(schema: Any) -> Any:
     """Return Gemini's Schema message as JSON Schema: types in lower case, null as one of them."""
     if not isinstance(schema, dict):
         return schema
-    found = {name: value for name, value in schema.items() if name != "nullable"}
-    if "type" in found:
-        kind = found["type"].lower()
-        found["type"] = [kind, "null"] if schema.get("nullable") else kind
-    elif schema.get("nullable") and "anyOf" in found:
-        found["anyOf"] = [*found["anyOf"], {"type": "null"}]
-    if "properties" in found:
-        found["properties"] = {name: _from_openapi(one) for name, one in found["properties"].items()}
-    if "items" in found:
-        found["items"] = _from_openapi(found["items"])
-    if "anyOf" in found:
-        found["anyOf"] = [_from_openapi(one) for one in found["anyOf"]]
-    return found
+    converted = {name: value for name, value in schema.items() if name != "nullable"}
+    if "type" in converted:
+        kind = converted["type"].lower()
+        converted["type"] = [kind, "null"] if schema.get("nullable") else kind
+    elif schema.get("nullable") and "anyOf" in converted:
+        converted["anyOf"] = [*converted["anyOf"], {"type": "null"}]
+    if "properties" in converted:
+        converted["properties"] = {name: _from_openapi(one) for name, one in converted["properties"].items()}
+    if "items" in converted:
+        converted["items"] = _from_openapi(converted["items"])
+    if "anyOf" in converted:
+        converted["anyOf"] = [_from_openapi(one) for one in converted["anyOf"]]
+    return converted

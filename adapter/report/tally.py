@@ -265,22 +265,22 @@ class TrafficTally(msgspec.Struct):
         """Return how many requests have been looked at."""
         return self.requests + self.others.total()
 
-    def add(self, number: int, recorded: RecordedRequest, asked: str, judgement: Judgement) -> None:
-        """Count what is known of one request. `asked` is the model that the client named."""
+    def add(self, number: int, recorded: RecordedRequest, model: str, judgement: Judgement) -> None:
+        """Count what is known of one request. `model` is the model that the client named."""
         if not judgement.verdicts:
             self.others[judgement.other] += 1
             return
         self.requests += 1
         path = judgement.other or recorded.path
         self.paths[path] += 1
-        self.asked[asked] += 1
-        self.asked_at.setdefault(asked, Counter())[path] += 1
+        self.asked[model] += 1
+        self.asked_at.setdefault(model, Counter())[path] += 1
         self._count_tokens(recorded.usage)
-        before = cost_of(recorded.usage, asked)
-        groups = (self.by_model.setdefault(asked, {}), self.by_path.setdefault(path, {}))
+        before = cost_of(recorded.usage, model)
+        groups = (self.by_model.setdefault(model, {}), self.by_path.setdefault(path, {}))
         first = judgement.verdicts[0]
         if first.model:
-            self.served.setdefault(asked, first.model)
+            self.served.setdefault(model, first.model)
         for verdict in judgement.verdicts:
             target, keeps_body = self.targets.setdefault(verdict.target, TargetTally()), verdict is first
             target.add(number, recorded, verdict, before, keeps_body=keeps_body)
@@ -295,8 +295,8 @@ class TrafficTally(msgspec.Struct):
         self.others += other.others
         self.paths += other.paths
         self.asked += other.asked
-        for asked, paths in other.asked_at.items():
-            self.asked_at[asked] = self.asked_at.get(asked, Counter()) + paths
+        for model, paths in other.asked_at.items():
+            self.asked_at[model] = self.asked_at.get(model, Counter()) + paths
         self.served = other.served | self.served
         for name, target in other.targets.items():
             self.targets.setdefault(name, TargetTally()).merge(target)

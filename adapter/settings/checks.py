@@ -133,14 +133,14 @@ def validate_fallbacks(settings: Settings) -> None:
     """Validate fallback models and upstreams."""
     if not all(name.strip() for names in settings.fallback_models.values() for name in names.split("|")):
         raise SettingsError("fallback_models: expected MODEL=NEXT|NEXT")
-    for one in further_upstreams(settings):
-        if one.is_keyless:
+    for upstream in further_upstreams(settings):
+        if upstream.is_keyless:
             raise SettingsError("fallback_upstreams: Google needs a key: set upstream_keys")
         try:
-            validate(one)
+            validate(upstream)
         except SettingsError as error:
-            raise SettingsError(f"fallback_upstreams: {one.upstream_url}: {error}") from None
-        if one.upstream_auth == "caller" and settings.upstream_auth != "caller":
+            raise SettingsError(f"fallback_upstreams: {upstream.upstream_url}: {error}") from None
+        if upstream.upstream_auth == "caller" and settings.upstream_auth != "caller":
             raise SettingsError("fallback_upstreams: upstream_auth can be caller only if the first upstream's is")
 
 

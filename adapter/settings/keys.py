@@ -37,10 +37,10 @@ def has_key_files(settings: Settings) -> bool:
 
 def load_key_files(settings: Settings) -> Settings:
     """Return the settings with the keys from their files. Raises `SettingsError`."""
-    found: dict[str, Any] = {}
+    keys_by_setting: dict[str, Any] = {}
     for name in ("client_keys", "upstream_keys"):
         if (path := getattr(settings, f"{name}_file")) is not None:
-            found[name] = _read_key_file(f"{name}_file", path, getattr(settings, name))
+            keys_by_setting[name] = _read_key_file(f"{name}_file", path, getattr(settings, name))
     tables = []
     for table in settings.fallback_upstreams:
         path = table.get("upstream_keys_file")
@@ -50,7 +50,7 @@ def load_key_files(settings: Settings) -> Settings:
             else {"upstream_keys": _read_key_file("upstream_keys_file", path, table["upstream_keys"])}
         )
         tables.append({**table, **keys})
-    return msgspec.structs.replace(settings, **found, fallback_upstreams=tuple(tables))
+    return msgspec.structs.replace(settings, **keys_by_setting, fallback_upstreams=tuple(tables))
 
 
 def _read_key_file(name: str, path: str, given: Sequence[str]) -> tuple[str, ...]:

@@ -96,8 +96,8 @@ def _add_vertex_values(values: dict[str, Any], environment: Mapping[str, str]) -
     if not _CLOUD_NAME.fullmatch(project) or not _CLOUD_NAME.fullmatch(location):
         raise SettingsError("vertex_project, vertex_location: not valid names of a project and a location")
     url = values.get("upstream_url") or f"https://{vertex_host(location)}/v1beta1"
-    found = {"vertex_project": project, "vertex_location": location, "upstream_url": url, "upstream_keys": ()}
-    return {**values, **found}
+    vertex = {"vertex_project": project, "vertex_location": location, "upstream_url": url, "upstream_keys": ()}
+    return {**values, **vertex}
 
 
 def _find_google_key(environment: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:

@@ -79,10 +79,10 @@ def _size(value: str, options: ImageOptions) -> None:
     """The nearest ratio and size."""
     if value == "auto":
         return
-    found = _WRITTEN_SIZE.fullmatch(value)
-    if found is None or not (int(found[1]) and int(found[2])):
+    match = _WRITTEN_SIZE.fullmatch(value)
+    if match is None or not (int(match[1]) and int(match[2])):
         raise Rejected("size", "malformed-value", "a size is `auto`, or WIDTHxHEIGHT in pixels")
-    width, height = int(found[1]), int(found[2])
+    width, height = int(match[1]), int(match[2])
     ratio = _nearest_ratio(width / height, options.row)
     options.image.aspect_ratio = ratio
     wanted = next(name for limit, name in _LIMITS if math.sqrt(width * height) < limit)

@@ -106,11 +106,11 @@ def plan_response(
     view = to_chat(request, unknown)
     try:
         history = look_up(view.request, found, view.carried)
-        made = plan(view.request, {}, served, options, media=media, history=history)
+        planned = plan(view.request, {}, served, options, media=media, history=history)
     except Rejected as error:
         raise view.with_client_path(error) from None
-    ledger = view.ledger(made.notes)
-    return msgspec.structs.replace(made, notes=ledger, view=view.with_dropped(ledger))
+    ledger = view.ledger(planned.notes)
+    return msgspec.structs.replace(planned, notes=ledger, view=view.with_dropped(ledger))
 
 
 class Planner(NamedTuple):

@@ -236,10 +236,10 @@ def _beginning(reading: Reading, count: int, limits: Limits) -> Beginning | None
     new = count - (0 if prefix is None else prefix.beginning.count)
     if prefix is None:
         start = reading.start if reading.view is not None else start_of_list(body, FIELD)
-        found = _first_text(reading, start, new, limits)
-        if found is None:
+        first_text = _first_text(reading, start, new, limits)
+        if first_text is None:
             return None
-        text, end = found, start + len(found)
+        text, end = first_text, start + len(first_text)
         values = reading.values - values_at_most(body[:start]) - values_at_most(body[end:]) + 2
     elif len(pieces) < new:
         return None

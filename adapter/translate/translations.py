@@ -140,9 +140,9 @@ def _embed(
 ) -> Translation:
     assert isinstance(request, EmbeddingRequest)
     context = EmbeddingContext(request=request, served=served, options=options, detokenize=detokenize)
-    made = embeddings.to_gemini(context, unknown)
-    anchors = partial(_anchors_of_others, embeddings.anchors_of, context, made)
-    return Translation(served, made.method.name, made.batches, made.notes, anchors, len(made.batches))
+    plan = embeddings.to_gemini(context, unknown)
+    anchors = partial(_anchors_of_others, embeddings.anchors_of, context, plan)
+    return Translation(served, plan.method.name, plan.batches, plan.notes, anchors, len(plan.batches))
 
 
 def _anchors_of_others(
@@ -163,15 +163,15 @@ def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, op
     """Plan questions about contents; without a Decisions API a call for each content, whose ratings judge it."""
     assert isinstance(request, ModerationRequest)
     context = ModerationContext(request=request, served=served, options=options)
-    made = moderations.to_gemini(context, unknown)
+    plan = moderations.to_gemini(context, unknown)
     bodies: list[msgspec.Struct]
     if context.has_decisions:
-        method, bodies = "decisions", [moderations.questions_about(made, batch, served.model) for batch in made.batches]
+        method, bodies = "decisions", [moderations.questions_about(plan, batch, served.model) for batch in plan.batches]
     else:
         served = served._replace(model=context.rater)
-        method, bodies = "generateContent", [moderations.rating_of(made, one) for one in range(len(made.contents))]
-    anchors = partial(_anchors_of_others, moderations.anchors_of, context, made)
-    return Translation(served, method, bodies, made.notes, anchors, len(bodies))
+        method, bodies = "generateContent", [moderations.rating_of(plan, one) for one in range(len(plan.contents))]
+    anchors = partial(_anchors_of_others, moderations.anchors_of, context, plan)
+    return Translation(served, method, bodies, plan.notes, anchors, len(bodies))
 
 
 def _draw(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:

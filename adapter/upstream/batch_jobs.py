@@ -34,8 +34,8 @@ class BatchJobs:
         token = ""
         for _ in range(MAX_PAGES):
             query = f"batches?pageSize={PAGE}" + (f"&pageToken={token}" if token else "")
-            asked = Forwarded(verb="GET", path=query, body=None, method="listBatches")
-            page = await self._upstream.ask(asked, BatchJobList, caller)
+            listing = Forwarded(verb="GET", path=query, body=None, method="listBatches")
+            page = await self._upstream.ask(listing, BatchJobList, caller)
             for job in page.operations or ():
                 if job.metadata is not None and job.metadata.display_name == display_name:
                     return job

@@ -77,17 +77,17 @@ class FileUploads:
 
         Raises `UpstreamError`.
         """
-        found = await self.find(name, caller)
-        if found is None:
+        file = await self.find(name, caller)
+        if file is None:
             try:
                 address = await self._start(name, mime_type, size, caller)
             except UpstreamError as error:
                 if error.status != 409:
                     raise
-                found = await self._await_other(name, caller)
+                file = await self._await_other(name, caller)
             else:
-                found = await self._send(address, size, read, caller)
-        return await self._until_usable(found, caller)
+                file = await self._send(address, size, read, caller)
+        return await self._until_usable(file, caller)
 
     async def _start(self, name: str, mime_type: str, size: int, caller: Caller) -> str:
         """Begin; return the query of the address where the bytes go. Its host is always this upstream's."""
@@ -162,10 +162,10 @@ class FileUploads:
             if file.state != "PROCESSING":
                 return file
             await self._sleep(POLL)
-            found = await self.find(file.name, caller)
-            if found is None:
+            processed = await self.find(file.name, caller)
+            if processed is None:
                 break
-            file = found
+            file = processed
         raise FileFailed("Gemini did not finish processing the file.")
 
 

@@ -336,14 +336,14 @@ def _head(type_: Any) -> type[msgspec.Struct]:
     """Return the Struct with raw items in its lists of Structs; fields that take more than lists are raw."""
     lists = _lists(type_)
     fields: list[tuple[str, Any, Any]] = []
-    for one in msgspec.structs.fields(type_):
-        given = {"default": one.default, "default_factory": one.default_factory}
-        kind = one.type
+    for field in msgspec.structs.fields(type_):
+        given = {"default": field.default, "default_factory": field.default_factory}
+        kind = field.type
         members = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-        if one.name in lists and all((get_origin(member) or member) in _LISTS for member in members):
+        if field.name in lists and all((get_origin(member) or member) in _LISTS for member in members):
             kind = list[msgspec.Raw] | None if types.NoneType in members else list[msgspec.Raw]
-        elif one.name in lists:
-            kind, given = msgspec.Raw, {"default": msgspec.NODEFAULT if one.required else ABSENT}
-        fields.append((one.name, kind, msgspec.field(**given, name=one.encode_name)))
+        elif field.name in lists:
+            kind, given = msgspec.Raw, {"default": msgspec.NODEFAULT if field.required else ABSENT}
+        fields.append((field.name, kind, msgspec.field(**given, name=field.encode_name)))
     strict = type_.__struct_config__.forbid_unknown_fields
     return msgspec.defstruct(type_.__name__, fields, kw_only=True, gc=False, forbid_unknown_fields=strict)

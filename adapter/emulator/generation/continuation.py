@@ -60,11 +60,11 @@ def whole(chunks: Chunks) -> dict[str, Any]:
     """Return the chunks of one part as one answer."""
     parts: list[dict[str, Any]] = []
     for chunk in chunks:
-        for one in chunk["candidates"][0]["content"].get("parts", []):
-            if parts and set(parts[-1]) == {"text"} and set(one) in ({"text"}, {"text", "thoughtSignature"}):
-                parts[-1] = one | {"text": parts[-1]["text"] + one["text"]}
+        for part in chunk["candidates"][0]["content"].get("parts", []):
+            if parts and set(parts[-1]) == {"text"} and set(part) in ({"text"}, {"text", "thoughtSignature"}):
+                parts[-1] = part | {"text": parts[-1]["text"] + part["text"]}
             else:
-                parts.append(one)
+                parts.append(part)
     (last,) = chunks[-1]["candidates"]
     content = {"parts": parts, "role": "model"} if parts else {"role": "model"}
     return chunks[-1] | {"candidates": [last | {"content": content}]}

@@ -54,17 +54,17 @@ def _answer(question: dict[str, Any], about: str) -> dict[str, Any]:
     criteria = question["criteria"]
     names = list(criteria) if question["type"] == "choice" else [str(level) for level in range(len(criteria))]
     odds = [_chance(f"{instructions} {name}", about) for name in names]
-    found = {name: round(one / sum(odds), 6) for name, one in zip(names, odds, strict=True)}
-    best = max(found, key=lambda name: found[name])
+    chances = {name: round(one / sum(odds), 6) for name, one in zip(names, odds, strict=True)}
+    best = max(chances, key=lambda name: chances[name])
     if question["type"] == "choice":
-        return {"type": "choice", "choice": best, "confidence": found[best], "probabilities": found}
-    score = sum(level * found[name] for level, name in enumerate(names))
+        return {"type": "choice", "choice": best, "confidence": chances[best], "probabilities": chances}
+    score = sum(level * chances[name] for level, name in enumerate(names))
     legend = dict(zip(names, criteria, strict=True))
     return {
         "type": "score",
         "score": round(score, 6),
-        "confidence": found[best],
-        "probabilities": found,
+        "confidence": chances[best],
+        "probabilities": chances,
         "legend": legend,
     }
 

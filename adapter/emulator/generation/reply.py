@@ -134,10 +134,10 @@ def answer_parts(request: Request, model: Model, number: int) -> list[Part]:
         text += f" (candidate {number + 1})"
     if model.outputs == ("AUDIO",):
         return [{"inlineData": sound(request, model)}]
-    asked = generation_config(request).get("responseModalities") or list(model.outputs)
+    modalities = generation_config(request).get("responseModalities") or list(model.outputs)
     stopped = cut_at_stop(text, generation_config(request).get("stopSequences", []))
-    parts: list[Part] = [{"text": stopped}] if "TEXT" in asked else []
-    if "IMAGE" in asked:
+    parts: list[Part] = [{"text": stopped}] if "TEXT" in modalities else []
+    if "IMAGE" in modalities:
         wanted = generation_config(request).get("imageConfig", {})
         data = picture(task(request["contents"]), wanted.get("aspectRatio", ""), wanted.get("imageSize", ""))
         parts.append({"inlineData": {"mimeType": "image/png", "data": data}})
@@ -158,14 +158,14 @@ def transcribe(part: Part, config: dict[str, Any]) -> dict[str, Any]:
     sound = decode_speech(blob.get("mimeType", ""), blob.get("data", b""))
     if sound is None:
         return {"text": f"A sound: {describe(part)}."}
-    found: dict[str, Any] = {"text": sound.text}
+    transcript: dict[str, Any] = {"text": sound.text}
     if config.get("languageCodes"):
-        found["languageCode"] = config["languageCodes"][0]
+        transcript["languageCode"] = config["languageCodes"][0]
     if config.get("diarization"):
-        found["speakerLabel"] = "spk_1"
+        transcript["speakerLabel"] = "spk_1"
     if config.get("wordTimestamp"):
-        found["words"] = timed_words(sound)
-    return found
+        transcript["words"] = timed_words(sound)
+    return transcript
 
 
 def sound(request: Request, model: Model) -> dict[str, Any]:

@@ -82,10 +82,10 @@ class Usage:
             "candidatesTokenCount": answer,
             "totalTokenCount": prompt + answer + self.thoughts,
         }
-        found: dict[str, Any] = {name: number for name, number in numbers.items() if number}
-        found["promptTokensDetails"] = details(self.prompt)
+        usage: dict[str, Any] = {name: number for name, number in numbers.items() if number}
+        usage["promptTokensDetails"] = details(self.prompt)
         if len(counts) > 1:
-            found["candidatesTokensDetails"] = details(counts)
+            usage["candidatesTokensDetails"] = details(counts)
         if self.thoughts:
-            found["thoughtsTokenCount"] = self.thoughts
-        return found | {"serviceTier": self.tier}
+            usage["thoughtsTokenCount"] = self.thoughts
+        return usage | {"serviceTier": self.tier}

@@ -67,13 +67,13 @@ def chunks(reply: EmulatedReply) -> Iterator[dict[str, Any]]:
             yield envelope(reply, [candidate | (found.extra if last else {})], tally)
 
 
-def steps(found: Candidate, *, late: bool) -> Iterator[tuple[list[Part], bool]]:
+def steps(candidate: Candidate, *, late: bool) -> Iterator[tuple[list[Part], bool]]:
     """Yield the parts of each chunk, and whether it is the last.
 
     Gemini 3 and later close with an empty text, which carries the signature of a text; earlier models close with
     their last piece.
     """
-    groups = list(group_parts(found.parts))
+    groups = list(group_parts(candidate.parts))
     closing: Part = {"text": ""}
     if late and groups and "text" in groups[-1][-1] and "thoughtSignature" in groups[-1][-1]:
         last = groups[-1][-1]

@@ -147,11 +147,11 @@ class Sampler:
         built = {}
         for name in names:
             nodes = tuple(Node(child, node.base) for node in level.schemas for child in for_property(name, node.schema))
-            found = self.value(nodes or (Node(True, ""),), name, depth + 1, variant)
-            if found is NOTHING and name in needed:
+            value = self.value(nodes or (Node(True, ""),), name, depth + 1, variant)
+            if value is NOTHING and name in needed:
                 return
-            if found is not NOTHING:
-                built[name] = found
+            if value is not NOTHING:
+                built[name] = value
         yield built
 
     def arrays(self, level: Level, name: str, depth: int) -> Iterator[list[Any]]:

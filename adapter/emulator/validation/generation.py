@@ -106,17 +106,17 @@ def safety_violations(request: Request) -> list[str]:
 def model_violations(request: Request, model: Model, *, streaming: bool) -> list[str]:
     """List the requested things that this model cannot do."""
     config = generation_config(request)
-    found = []
+    violations = []
     if request.get("systemInstruction", {}).get("parts") and not model.system_instruction:
-        found.append(f"Developer instruction is not enabled for models/{model.name}")
+        violations.append(f"Developer instruction is not enabled for models/{model.name}")
     if config.get("candidateCount", 1) > model.max_candidates:
-        found.append("Multiple candidates is not enabled for this model")
+        violations.append("Multiple candidates is not enabled for this model")
     if not model.penalties and ("presencePenalty" in config or "frequencyPenalty" in config):
-        found.append(f"Penalty is not enabled for models/{model.name}")
+        violations.append(f"Penalty is not enabled for models/{model.name}")
     if config.get("maxOutputTokens", 1) > model.output_limit:
-        found.append(output_range(config["maxOutputTokens"], model.output_limit))
+        violations.append(output_range(config["maxOutputTokens"], model.output_limit))
     return [
-        *found,
+        *violations,
         *logprob_faults(config, model, streaming),
         *modality_faults(config, model),
         *transcription_faults(config, model),
@@ -143,12 +143,12 @@ def logprob_faults(config: dict[str, Any], model: Model, streaming: bool) -> lis
 
 def modality_faults(config: dict[str, Any], model: Model) -> list[str]:
     """Check that the model has this set of modalities; all but speech models have text alone."""
-    asked = set(config.get("responseModalities", [])) - {"MODALITY_UNSPECIFIED"}
-    known = [set(model.outputs), *([{"IMAGE"}] if model.makes_images else [])]
+    modalities = set(config.get("responseModalities", [])) - {"MODALITY_UNSPECIFIED"}
+    combinations = [set(model.outputs), *([{"IMAGE"}] if model.makes_images else [])]
     if model.outputs != ("AUDIO",):
-        known.append({"TEXT"})
-    if asked and asked not in known:
-        listed = "".join(f"* {', '.join(sorted(combination, reverse=True))}\n" for combination in known)
+        combinations.append({"TEXT"})
+    if modalities and modalities not in combinations:
+        listed = "".join(f"* {', '.join(sorted(combination, reverse=True))}\n" for combination in combinations)
         return [
             f"The requested combination of response modalities ({', '.join(config['responseModalities'])}) is not "
             f"supported by the model. models/{model.name} accepts the following combination of response modalities:\n"
@@ -186,8 +186,8 @@ def thinking(config: dict[str, Any], model: Model) -> list[str]:
     if level and budget is not None:
         return ["You can only set only one of thinking budget and thinking level."]
     if model.thinking == "none":
-        asked = level or budget or wanted.get("includeThoughts")
-        return [f"Thinking is not enabled for models/{model.name}"] if asked else []
+        wants_thinking = level or budget or wanted.get("includeThoughts")
+        return [f"Thinking is not enabled for models/{model.name}"] if wants_thinking else []
     if level:
         return level_faults(level, model)
     return budget_faults(budget, model) if budget is not None else []

@@ -97,8 +97,10 @@ def _fault(document: LinkedSchema, path: str, schema: Any, base: str) -> str | N
     if isinstance(reference, str) and document.find(reference, own_base(schema, base)) is None:
         return f"reference to undefined schema at {at}"
     names, declared = schema.get("required"), schema.get("properties")
-    known = declared if isinstance(declared, dict) else {}
-    missing = [name for name in names if name not in known] if isinstance(names, list) and _are_names(names) else []
+    properties = declared if isinstance(declared, dict) else {}
+    missing = (
+        [name for name in names if name not in properties] if isinstance(names, list) and _are_names(names) else []
+    )
     return f"schema at {at} requires unspecified property '{missing[0]}'" if missing else None
 
 

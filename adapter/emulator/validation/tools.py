@@ -71,11 +71,11 @@ def allowed_names(request: Request) -> list[str]:
     path = "tool_config.function_calling_config.allowed_function_names"
     if names and config.get("mode") not in ("ANY", "VALIDATED"):
         return [bullet(path, "allowed_function_names should be set only when mode is ANY or VALIDATED")]
-    known = {function.get("name") for function in declarations(request)}
+    declared = {function.get("name") for function in declarations(request)}
     return [
         bullet(f"{path}[{index}]", f"{name} is not a declared function name")
         for index, name in enumerate(names)
-        if name not in known
+        if name not in declared
     ]
 
 
@@ -94,18 +94,18 @@ def schema_violations(schema: dict[str, Any], path: str) -> list[str]:
 def level_violations(schema: dict[str, Any]) -> list[tuple[str, str]]:
     """Check one level; return (field, text) for each violation."""
     type_ = schema.get("type", "")
-    found = []
+    violations = []
     if type_ == "ARRAY" and "items" not in schema:
-        found.append(("items", "missing field."))
+        violations.append(("items", "missing field."))
     if schema.get("enum") and type_ not in ("STRING", ""):
-        found.append(("enum", "only allowed for STRING type"))
+        violations.append(("enum", "only allowed for STRING type"))
     if type_ == "STRING" and schema.get("format", "") not in STRING_FORMATS:
-        found.append(("format", "only 'enum' and 'date-time' are supported for STRING type"))
+        violations.append(("format", "only 'enum' and 'date-time' are supported for STRING type"))
     if "anyOf" not in schema:
-        known = schema.get("properties", {})
-        undefined = [i for i, name in enumerate(schema.get("required", [])) if name not in known]
-        found += [(f"required[{index}]", "property is not defined") for index in undefined]
-    return found
+        properties = schema.get("properties", {})
+        undefined = [i for i, name in enumerate(schema.get("required", [])) if name not in properties]
+        violations += [(f"required[{index}]", "property is not defined") for index in undefined]
+    return violations
 
 
 def combination_violations(request: Request, model: Model) -> list[str]:
@@ -113,16 +113,16 @@ def combination_violations(request: Request, model: Model) -> list[str]:
     functions, others = bool(declarations(request)), built_in(request)
     mime, _ = output_format(request)
     as_json = mime == "application/json"
-    found = []
+    violations = []
     if functions and not model.functions:
-        found.append(f"Function calling is not enabled for models/{model.name}")
+        violations.append(f"Function calling is not enabled for models/{model.name}")
     if functions and others:
-        found += mixture_faults(request, model)
+        violations += mixture_faults(request, model)
     if as_json and functions and not model.tools_with_json:
-        found.append("Function calling with a response mime type: 'application/json' is unsupported")
+        violations.append("Function calling with a response mime type: 'application/json' is unsupported")
     elif as_json and others and not model.tools_with_json:
-        found.append("Tool use with a response mime type: 'application/json' is unsupported")
-    return found
+        violations.append("Tool use with a response mime type: 'application/json' is unsupported")
+    return violations
 
 
 def mixture_faults(request: Request, model: Model) -> list[str]:

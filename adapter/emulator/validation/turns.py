@@ -20,7 +20,7 @@ PREFILL = "Requests ending with a model turn are not supported."
 def turn_violations(contents: list[Content], model: Model, *, require_ids: bool = False) -> list[str]:
     """Return all violations about turns, each text once."""
     conversation = runs(contents)
-    found = [
+    violations = [
         *(CALL_TURN for index, run in enumerate(conversation) if misplaced_calls(run, index)),
         *(RESULT_TURN for index, run in enumerate(conversation) if misplaced_results(run, conversation[:index])),
         *(
@@ -31,7 +31,7 @@ def turn_violations(contents: list[Content], model: Model, *, require_ids: bool 
         *wrong_ids(conversation, require=require_ids and model.call_ids_required),
         *last_turn(contents, model),
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(violations))
 
 
 def misplaced_calls(run: Run, index: int) -> bool:
@@ -64,17 +64,17 @@ def wrong_ids(conversation: list[Run], *, require: bool) -> list[str]:
     ai.google.dev's function calling page (2026-09) wants one from 3.6 on; google-genai 3.4.0 sends none in its own
     tool loop, so leaving it out is refused only when `require` says so.
     """
-    found = []
+    violations = []
     for before, run in pairwise(conversation):
         ids = [part["functionCall"]["id"] for part in before.calls if part["functionCall"].get("id")]
-        known = set(ids)
-        if len(known) < len(ids):
-            found.append(OPAQUE)
-        for part in run.results if known else ():
+        call_ids = set(ids)
+        if len(call_ids) < len(ids):
+            violations.append(OPAQUE)
+        for part in run.results if call_ids else ():
             answered = part["functionResponse"].get("id")
-            if answered not in known and (answered or require):
-                found.append(OPAQUE)
-    return found
+            if answered not in call_ids and (answered or require):
+                violations.append(OPAQUE)
+    return violations
 
 
 def last_turn(contents: list[Content], model: Model) -> list[str]:

@@ -16,8 +16,8 @@ def print_summary(console: Console, report: Report, target: str) -> None:
     """Print formats, targets, models and the losses on one target, as wide as the terminal."""
     _print_sources(console, report)
     console.print(_targets(report, target))
-    for one in report.targets:
-        if sentence := ending(one, report.day):
+    for listed in report.targets:
+        if sentence := ending(listed, report.day):
             console.print(sentence, style="bold red", highlight=False, markup=False)
     console.print(_models_table(report))
     if setting := model_map(report):
@@ -61,11 +61,11 @@ def _targets(report: Report, target: str) -> Table:
     table.add_column("dollars", justify="right")
     table.add_column("ends", no_wrap=True)
     ordered = sorted(report.targets, key=lambda one: one.name != target)
-    for one in ordered[:MOST_TARGETS]:
-        dollars = f"{one.cost.dollars:,.2f}" if one.cost.priced else "unknown"
-        day = f"{one.ends or ''}\nended" if ending(one, report.day) else str(one.ends or "")
-        ends = Text(day, style="bold red" if one.ends and one.ends - report.day <= SOON else "")
-        table.add_row(one.name, *(f"{one.requests[grade]:,}" for grade in GRADES), dollars, ends)
+    for row in ordered[:MOST_TARGETS]:
+        dollars = f"{row.cost.dollars:,.2f}" if row.cost.priced else "unknown"
+        day = f"{row.ends or ''}\nended" if ending(row, report.day) else str(row.ends or "")
+        ends = Text(day, style="bold red" if row.ends and row.ends - report.day <= SOON else "")
+        table.add_row(row.name, *(f"{row.requests[grade]:,}" for grade in GRADES), dollars, ends)
     if len(report.targets) > MOST_TARGETS:
         table.caption = f"and {len(report.targets) - MOST_TARGETS} more: see --json or --html"
     return table
@@ -84,10 +84,10 @@ def _models_table(report: Report) -> Table:
 
 def _print_losses(console: Console, target: TargetReport) -> None:
     table = _table(f"\nLosses on {target.name}", "code", "severity", "requests", "conver-\nsations", "what is lost")
-    for one in target.codes:
-        style = _STYLES[one.severity]
-        counts = (f"{one.requests:,}", f"{one.conversations:,}")
-        table.add_row(Text(one.code, style=style), Text(one.severity, style=style), *counts, one.meaning)
+    for loss in target.codes:
+        style = _STYLES[loss.severity]
+        counts = (f"{loss.requests:,}", f"{loss.conversations:,}")
+        table.add_row(Text(loss.code, style=style), Text(loss.severity, style=style), *counts, loss.meaning)
     if target.codes:
         table.caption = "--markdown and --html say what to do about each"
     console.print(table)

@@ -95,13 +95,13 @@ def usage_of(usage: Any) -> RecordedUsage | None:
     """Return the tokens as chat completions or Responses count them; None if there is no count."""
     if not isinstance(usage, dict):
         return None
-    given = _count(usage, "prompt_tokens", "input_tokens")
-    made = _count(usage, "completion_tokens", "output_tokens")
-    if not given and not made:
+    prompt = _count(usage, "prompt_tokens", "input_tokens")
+    completion = _count(usage, "completion_tokens", "output_tokens")
+    if not prompt and not completion:
         return None
     return RecordedUsage(
-        input=given,
-        output=made,
+        input=prompt,
+        output=completion,
         thoughts=_detail(usage, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"),
         cached=_detail(usage, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"),
     )

@@ -57,15 +57,15 @@ class RequestSender:
         """Send all requests without an answer. Raises `OSError`, `NotStored` if an answer cannot be written."""
         folder = self._context.folder.path
         with (
-            closing(LineLog(folder / "asked")) as asked,
-            closing(LineLog(folder / "done.jsonl")) as done,
+            closing(LineLog(folder / "asked")) as attempts,
+            closing(LineLog(folder / "done.jsonl")) as answers,
             (folder / "input.jsonl").open("rb") as source,
         ):
             try:
-                await self._ask_all(source, asked, done)
+                await self._ask_all(source, attempts, answers)
                 if self._running:
                     await asyncio.wait(self._running)
-                await done.sync()
+                await answers.sync()
             finally:
                 running = list(self._running)
                 for task in running:
@@ -76,7 +76,7 @@ class RequestSender:
             raise self._outage
         await self._context.go_to("collect")
 
-    async def _ask_all(self, source: BufferedReader, asked: LineLog, done: LineLog) -> None:
+    async def _ask_all(self, source: BufferedReader, attempts: LineLog, answers: LineLog) -> None:
         context, counts = self._context, self._context.batch.request_counts
         answered = await index_done(context.folder.path / "done.jsonl", context.pace)
         self._attempts = read_attempts(context.folder.path / "asked")
@@ -96,14 +96,14 @@ class RequestSender:
                 self._slots.release()
                 return
             next_at = max(next_at, time.monotonic()) + self._interval
-            task = asyncio.create_task(self._ask(request_at(source, place), asked, done))
+            task = asyncio.create_task(self._ask(request_at(source, place), attempts, answers))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             if time.monotonic() - published_at > PUBLISH_EVERY:
                 published_at = time.monotonic()
                 await context.publish()
 
-    async def _ask(self, request: BatchLineRequest, asked: LineLog, done: LineLog) -> None:
+    async def _ask(self, request: BatchLineRequest, attempts: LineLog, answers: LineLog) -> None:
         """Send one request, and write its answer to the log."""
         counts, number = self._context.batch.request_counts, request.place.line
         has_asked = False
@@ -111,7 +111,7 @@ class RequestSender:
         def begin() -> None:
             nonlocal has_asked
             if not has_asked:
-                asked.append(b"%d\n" % number)
+                attempts.append(b"%d\n" % number)
                 has_asked = True
 
         try:
@@ -123,7 +123,7 @@ class RequestSender:
             except Exception as error:  # noqa: BLE001 - it becomes the line, or is raised again
                 line, is_good = self._context.failed_line(request, error), False
             # A paid answer must not be lost because a disk is full for a while.
-            await self._context.until_stored(partial(_append, done, line[:-1] + b"\t%d\n" % number))
+            await self._context.until_stored(partial(_append, answers, line[:-1] + b"\t%d\n" % number))
             counts.completed += is_good
             counts.failed += not is_good
         except (OSError, NotStored) as error:
@@ -131,7 +131,7 @@ class RequestSender:
             self._outage = error
         except asyncio.CancelledError:
             if has_asked:
-                asked.append(b"-%d\n" % number)
+                attempts.append(b"-%d\n" % number)
             raise
         finally:
             self._slots.release()

@@ -72,14 +72,14 @@ class AnswerCollector:
         try:
             async for piece in pieces_of(context.folder.path / "refused.jsonl"):
                 await errors.write(piece)
-            async for one in self._native_lines() if context.state.is_native else self._asked_lines():
+            async for finished in self._native_lines() if context.state.is_native else self._asked_lines():
                 await context.pace.pause()
-                counts.completed += one.is_good
-                counts.failed += not one.is_good
-                unanswered += one.is_unanswered
-                if one.is_good:
-                    batch.usage = _with_usage(batch.usage, one.line)
-                await (output if one.is_good else errors).write(one.line)
+                counts.completed += finished.is_good
+                counts.failed += not finished.is_good
+                unanswered += finished.is_unanswered
+                if finished.is_good:
+                    batch.usage = _with_usage(batch.usage, finished.line)
+                await (output if finished.is_good else errors).write(finished.line)
             life = context.state.output_life
             if counts.completed:
                 batch.output_file_id = await output.keep(f"{batch.id}_output.jsonl", life)
@@ -146,8 +146,8 @@ class AnswerCollector:
                 for line in await self._finish_all(held):
                     yield line
         finally:
-            for one in answers:
-                one.close()
+            for answer in answers:
+                answer.close()
 
     async def _answers_of(self, job: JobRecord, number: int) -> "Answers":
         """Download the answers of a job; return them."""
@@ -206,7 +206,7 @@ class Answers:
 
     def rows(self, place: LinePlace) -> list[RowResult] | None:
         """Return the answers to the rows of a request; None where Gemini was stopped before it gave them."""
-        found: list[RowResult] = []
+        results: list[RowResult] = []
         for number in range(place.first, place.first + place.rows):
             offset = self._offsets[number]
             if self._file is None or offset < 0:
@@ -217,8 +217,8 @@ class Answers:
                     return [RowResult(b"", Status(code=13, message=text, status="INTERNAL"))]
                 return None
             self._file.seek(offset)
-            found.append(batches.read_result(self._file.readline(MAX_ROW)))
-        return found
+            results.append(batches.read_result(self._file.readline(MAX_ROW)))
+        return results
 
     def close(self) -> None:
         """Close the file."""

@@ -76,12 +76,12 @@ class NativeJobs:
             await self._upload(job, number)
             job.is_uploaded = True
             await context.save()
-        found = await self._jobs.find(name, self._caller(job)) if job.is_intended else None
-        if found is None:
+        begun = await self._jobs.find(name, self._caller(job)) if job.is_intended else None
+        if begun is None:
             job.is_intended = True
             await context.save()
-            found = await self._jobs.create(job.model, job.method, name, job.file_name, self._caller(job))
-        job.job = found.name
+            begun = await self._jobs.create(job.model, job.method, name, job.file_name, self._caller(job))
+        job.job = begun.name
         await context.save()
         rows_path(self._folder, number).unlink(missing_ok=True)
 
@@ -135,18 +135,18 @@ class NativeJobs:
         if batches.is_over(job.state):
             return
         try:
-            found = await self._jobs.get(job.job, self._caller(job))
+            operation = await self._jobs.get(job.job, self._caller(job))
         except UpstreamError as error:
             # Nobody will answer its rows: it was deleted at Gemini, or its key is taken no more as the window ends.
             is_over = self._context.is_expired and error.status not in TRANSIENT
             if error.status in (403, 404) or is_over:
                 job.state, job.error = "BATCH_STATE_FAILED", _as_status(error)
             return
-        metadata = found.metadata
+        metadata = operation.metadata
         if metadata is not None:
             job.state = metadata.state or job.state
             job.output = (metadata.output.responses_file if metadata.output else None) or job.output
-        job.error = found.error or job.error
+        job.error = operation.error or job.error
 
     async def download(self, job: JobRecord, number: int) -> None:
         """Write the answers of a job to the disk. Raises `UpstreamError`."""

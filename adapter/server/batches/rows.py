@@ -123,10 +123,10 @@ class RowPlanner:
         """
         reply = await _reply(plans, answers)
         stamp = stamp_of(plans, id_)
-        made, ledger, issued = chat.from_gemini(reply.response, plans.plan.context, stamp, reply.unknown)
+        completion, ledger, issued = chat.from_gemini(reply.response, plans.plan.context, stamp, reply.unknown)
         if issued and stores:
             await self._service.store.put(issued, self._client.id)
-        return made, ledger
+        return completion, ledger
 
     async def _complete(self, body: bytes, work: Work) -> PlannedRow:
         service = self._service
@@ -146,14 +146,14 @@ class RowPlanner:
         self._check([note for plan in plans for note in plan.plan.notes])
 
         async def finish(answers: Sequence[bytes], _is_native: bool) -> RowAnswer:
-            id_, left, found = new_id("cmpl-", 28), list(answers), list[ChatCompletion]()
+            id_, left, chats = new_id("cmpl-", 28), list(answers), list[ChatCompletion]()
             ledger = [note for plan in plans for note in plan.plan.notes]
             for one in plans:
                 own, left = left[: one.plan.calls], left[one.plan.calls :]
-                made, lost = await self._completion(one, own, id_, stores=False)
-                found.append(made)
+                completion, lost = await self._completion(one, own, id_, stores=False)
+                chats.append(completion)
                 ledger += lost
-            return _answer(completions.from_chat(found, view, id_, int(time.time()), plans[0].plan.model), ledger)
+            return _answer(completions.from_chat(chats, view, id_, int(time.time()), plans[0].plan.model), ledger)
 
         return _generation(plans, finish)
 
@@ -165,8 +165,8 @@ class RowPlanner:
 
         async def finish(answers: Sequence[bytes], _is_native: bool) -> RowAnswer:
             exchange = Exchange(id="", path="", started_at=time.time())
-            made = await whole(self._service, turn, await _reply(turn.plans, answers), exchange)
-            return _answer(made, [*turn.plans.plan.notes, *exchange.reply_notes])
+            response = await whole(self._service, turn, await _reply(turn.plans, answers), exchange)
+            return _answer(response, [*turn.plans.plan.notes, *exchange.reply_notes])
 
         return _generation([turn.plans], finish)
 
@@ -187,8 +187,8 @@ class RowPlanner:
                 parts = [answers[edges[index] : edges[index + 1]] for index in range(len(plan.inputs))]
                 answers = list(map(join_embeddings, parts))
             read = [plan.method.read(answer, read_message) for answer in answers]
-            made, ledger = await work.run(embeddings.from_gemini, read, plan, request, served.model)
-            return _answer(made, [*plan.notes, *ledger])
+            embedding_list, ledger = await work.run(embeddings.from_gemini, read, plan, request, served.model)
+            return _answer(embedding_list, [*plan.notes, *ledger])
 
         calls = [(plan.method.name, encode(batch)) for batch in plan.batches]
         return PlannedRow(served.model, "", EMBED, rows, calls, finish)

@@ -165,27 +165,27 @@ class DryRun(NamedTuple):
 
     def _other(self, text: bytes, endpoint: str) -> dict[str, Any]:
         """Describe a request of an endpoint that is no chat: its calls, and its ledger."""
-        known = endpoints(detokenizer())
-        request, unknown = decode_body(text, known[endpoint].request, request_limits(self.settings))
-        name = getattr(request, "model", None) or known[endpoint].default_model
+        translators = endpoints(detokenizer())
+        request, unknown = decode_body(text, translators[endpoint].request, request_limits(self.settings))
+        name = getattr(request, "model", None) or translators[endpoint].default_model
         # Completions are answered by chat models.
         kind = CHAT if endpoint == "/v1/completions" else endpoint.removeprefix("/v1/")
         served = self._find_served_model(name, kind)
-        made = known[endpoint].translate(request, unknown, served, options(self.settings))
-        check(made.notes, self.strictness, self.settings.notes)
-        events = _EVENTS[made.method == "streamGenerateContent"]
-        bodies = made.as_json()
+        translation = translators[endpoint].translate(request, unknown, served, options(self.settings))
+        check(translation.notes, self.strictness, self.settings.notes)
+        events = _EVENTS[translation.method == "streamGenerateContent"]
+        bodies = translation.as_json()
         shown = {
             "endpoint": endpoint,
-            "model": made.served.model,
-            "method": made.method,
-            "calls": made.calls,
-            "url": _url_of(made.served.model, made.method, self.settings) + events,
+            "model": translation.served.model,
+            "method": translation.method,
+            "calls": translation.calls,
+            "url": _url_of(translation.served.model, translation.method, self.settings) + events,
             "headers": _headers(self.settings),
-            "body": made.bodies[0] if len(made.bodies) == 1 else made.bodies,
-            "losses": counts_by_severity(made.notes),
-            "notes": _entries(made.ledger(bodies)),
-            "predicted_error": self._predict(made.served.model, made.method, bodies),
+            "body": translation.bodies[0] if len(translation.bodies) == 1 else translation.bodies,
+            "losses": counts_by_severity(translation.notes),
+            "notes": _entries(translation.ledger(bodies)),
+            "predicted_error": self._predict(translation.served.model, translation.method, bodies),
         }
         return with_values(shown, text) if self.values else shown
 
@@ -215,8 +215,8 @@ class DryRun(NamedTuple):
                 "notes": [note_as_json(note) for note in notes],
             }
         context = Context(request=request, capabilities=row, options=options(self.settings))
-        made, notes, _ = completion.from_gemini(answer, context, stamp, unknown)
-        return {"answer": made, "losses": counts_by_severity(notes), "notes": [note_as_json(note) for note in notes]}
+        chat, notes, _ = completion.from_gemini(answer, context, stamp, unknown)
+        return {"answer": chat, "losses": counts_by_severity(notes), "notes": [note_as_json(note) for note in notes]}
 
 
 def _endpoint_at(url: str, param: str) -> str:

@@ -43,19 +43,19 @@ async def create_chat_completion(call: Call) -> None:
 async def _read(call: Call) -> Reading:
     """Return a long request, read with what is remembered of its tools and its history. Raises `Malformed`."""
     service, client, body = call.service, call.client.id, call.body
-    known, limits = service.known_tools, service.limits
-    found = await read_without_tools(known, service.prefixes, client, body, limits, service.work)
-    if found is not None:
-        reading, call.work = found
+    tools, limits = service.known_tools, service.limits
+    result = await read_without_tools(tools, service.prefixes, client, body, limits, service.work)
+    if result is not None:
+        reading, call.work = result
         return reading
-    found = await read_rest(service.prefixes, client, body, limits, service.work)
-    if found is None:
+    result = await read_rest(service.prefixes, client, body, limits, service.work)
+    if result is None:
         values = values_at_most(body)
         call.work = service.work(body, values)
         reading = await call.work.run(read_long_chat, body, limits, values)
     else:
-        reading, call.work = found
-    await remember_tools(known, client, body, reading.request, call.work)
+        reading, call.work = result
+    await remember_tools(tools, client, body, reading.request, call.work)
     return reading
 
 

@@ -49,8 +49,8 @@ async def create_completion(call: Call) -> None:
         await _stream(call, plans, CompletionWriter(call, view, plans, (id_, created)))
     else:
         answers = await _answers(call, plans, id_)
-        found = completions.from_chat(answers, view, id_, created, plans[0].plan.model)
-        await call.send_translated(plans[0], found)
+        answer = completions.from_chat(answers, view, id_, created, plans[0].plan.model)
+        await call.send_translated(plans[0], answer)
 
 
 async def _plans(call: Call, view: CompletionView) -> list[Plans]:

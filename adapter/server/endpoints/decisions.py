@@ -20,5 +20,5 @@ async def create_decision(call: Call) -> None:
         call, service.upstream.build_decision_call(served.model, plan.body), CreateDecisionResponse
     )
     exchange.usage = decisions.tokens_of(response)
-    found, exchange.reply_notes = await call.work.run(decisions.from_gemini, response, plan, context)
-    await call.send(found, calls.headers_for(call))
+    answer, exchange.reply_notes = await call.work.run(decisions.from_gemini, response, plan, context)
+    await call.send(answer, calls.headers_for(call))

@@ -19,7 +19,7 @@ async def create_embeddings(call: Call) -> None:
     context = EmbeddingContext(request=request, served=served, options=service.options, detokenize=detokenizer())
     plan = await call.work.run(embeddings.to_gemini, context, unknown)
     calls.accept(call, plan.notes, plan.batches[0] if len(plan.batches) == 1 else plan.batches)
-    asked = [service.upstream.build_call(served.model, plan.method.name, batch) for batch in plan.batches]
+    upstream_calls = [service.upstream.build_call(served.model, plan.method.name, batch) for batch in plan.batches]
 
     def read(answer: bytes) -> Vectors:
         return plan.method.read(answer, read_message)
@@ -27,6 +27,8 @@ async def create_embeddings(call: Call) -> None:
     async def ask(one: Forwarded) -> Vectors:
         return await calls.ask_and_read(call, one, read)
 
-    answers = await calls.ask_all(call, ask, asked)
-    found, exchange.reply_notes = await call.work.run(embeddings.from_gemini, answers, plan, request, served.model)
-    await call.send(found, calls.headers_for(call))
+    answers = await calls.ask_all(call, ask, upstream_calls)
+    embedding_list, exchange.reply_notes = await call.work.run(
+        embeddings.from_gemini, answers, plan, request, served.model
+    )
+    await call.send(embedding_list, calls.headers_for(call))

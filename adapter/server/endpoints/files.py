@@ -107,15 +107,15 @@ async def list_files(call: Call) -> None:
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
         raise Malformed("order must be asc or desc", "order", "invalid_value")
-    found, has_more = await call.service.files.page(
+    files, has_more = await call.service.files.page(
         call.client.id,
         after=query.get("after", ""),
         limit=limit,
         newest_first=order == "desc",
         purpose=query.get("purpose") or None,
     )
-    ends = (found[0].id, found[-1].id) if found else (None, None)
-    await call.send(FileList(object="list", data=found, first_id=ends[0], last_id=ends[1], has_more=has_more))
+    ends = (files[0].id, files[-1].id) if files else (None, None)
+    await call.send(FileList(object="list", data=files, first_id=ends[0], last_id=ends[1], has_more=has_more))
 
 
 async def get_file(call: Call) -> None:

@@ -165,10 +165,10 @@ async def exchanges(call: Call) -> None:
 async def exchange(call: Call) -> None:
     """Answer with one whole exchange."""
     service, viewer = call.service, _viewer(call)
-    found = service.recorder.exchanges.find(call.parameters["exchange_id"], viewer)
-    if found is not None:
+    record = service.recorder.exchanges.find(call.parameters["exchange_id"], viewer)
+    if record is not None:
         is_whole = call.query.get("whole") == "true"
-        detail = await asyncio.to_thread(_detail, service, found, is_whole=is_whole)
+        detail = await asyncio.to_thread(_detail, service, record, is_whole=is_whole)
         await _add_times(detail["signatures"], service, viewer)
         await call.send(detail, _headers(service))
         return

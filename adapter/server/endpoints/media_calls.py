@@ -84,11 +84,11 @@ async def make_plans(
         def make_at(route: Route) -> P:
             place = route.place
             if place is first_place and route.model == served.name:
-                made = make(served, place.options, at_hand)
+                plan = make(served, place.options, at_hand)
             else:
                 here = find_served_model(route.model, planner.catalogue(place), endpoint)
-                made = make(here, place.options, at_hand if place is first_place else in_line(at_hand))
-            return with_notes(made, [*added, *made.notes]) if added else made
+                plan = make(here, place.options, at_hand if place is first_place else in_line(at_hand))
+            return with_notes(plan, [*added, *plan.notes]) if added else plan
 
         return make_at
 
@@ -99,10 +99,10 @@ async def make_plans(
     routes = planner.routes(served.name, is_first_only=bool(names - copies))
 
     async def renew(error: UpstreamError) -> Renewed[P] | None:
-        found = await call.service.gemini_files.renew(files, error, call.client)
-        if found is None:
+        renewed = await call.service.gemini_files.renew(files, error, call.client)
+        if renewed is None:
             return None
-        remade = maker({**files, **found}, UPLOADED_AGAIN.at(path))
+        remade = maker({**files, **renewed}, UPLOADED_AGAIN.at(path))
         again = await call.work.run(remade, routes[0])
         return Renewed(again, remade, (await _names_in(call, again))[1])
 

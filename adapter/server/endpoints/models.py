@@ -28,10 +28,10 @@ def _creation_time(row: ModelCapabilities) -> int:
     return (day - datetime.date(1970, 1, 1)).days * 86_400
 
 
-def _model(name: str, names: Catalogue, found: GeminiModel = _NOTHING) -> Model:
-    """Return a model as clients know it; `found` is the upstream's description."""
+def _model(name: str, names: Catalogue, description: GeminiModel = _NOTHING) -> Model:
+    """Return a model as clients know it; `description` is the upstream's description."""
     row = find_served_model(name, names).row
-    methods = found.supported_generation_methods
+    methods = description.supported_generation_methods
     is_chat = methods is None or "generateContent" in methods
     ends = row.until.get(names.platform)
     return Model(
@@ -41,8 +41,8 @@ def _model(name: str, names: Catalogue, found: GeminiModel = _NOTHING) -> Model:
         owned_by="google",
         shutdown_date=None if ends is None else ends.isoformat(),
         served_by=row.served_by or (CHAT if is_chat else None),
-        input_token_limit=found.input_token_limit or row.input_limit,
-        output_token_limit=found.output_token_limit or row.output_limit,
+        input_token_limit=description.input_token_limit or row.input_limit,
+        output_token_limit=description.output_token_limit or row.output_limit,
     )
 
 

@@ -28,8 +28,8 @@ async def create_moderation(call: Call) -> None:
     else:
         results = await judging.by_ratings(context.rater)
     exchange.reply_notes = list(dict.fromkeys(judging.notes))
-    found = moderations.answer_of(results, new_id("modr-"), exchange.model)
-    await call.send(found, calls.headers_for(call))
+    answer = moderations.answer_of(results, new_id("modr-"), exchange.model)
+    await call.send(answer, calls.headers_for(call))
 
 
 class _Judging:

@@ -123,10 +123,10 @@ async def find_pin(call: Call, names: Collection[str] = ()) -> str:
     if not (service.access.is_shared or service.upstream.has_several_keys):
         return ""
     try:
-        found = {*names, *pass_through.names_in(call.body)}
+        all_names = {*names, *pass_through.names_in(call.body)}
     except DECODING_ERRORS as error:
         raise to_malformed(error) from None
-    return await service.owners.find_pin(found, call.client.id, strictly=service.access.is_shared)
+    return await service.owners.find_pin(all_names, call.client.id, strictly=service.access.is_shared)
 
 
 def _check_limits(call: Call, method: str) -> None:
@@ -191,8 +191,8 @@ async def _records(
     history = await _history(call) if left else None
     if history is None:
         return by_ids, {}
-    found = await store.get_by_words(native_history.keys_of(history, left), client)
-    return by_ids, native_history.records_of(history, left, found)
+    records = await store.get_by_words(native_history.keys_of(history, left), client)
+    return by_ids, native_history.records_of(history, left, records)
 
 
 async def _history(call: Call) -> NativeHistory | None:

@@ -250,9 +250,9 @@ class ServerProtocol(HttpToolsProtocol):
         self._cancel_timer()
         due = self.cycle is not None and not self.cycle.response_complete
         if not due or (self._phase == "body" and not self.cycle.response_started):
-            made = failure(status, message, code, retry=False)
-            body = encode(made.body)
-            fields = {**made.headers, "content-type": "application/json", "content-length": len(body)}
+            error = failure(status, message, code, retry=False)
+            body = encode(error.body)
+            fields = {**error.headers, "content-type": "application/json", "content-length": len(body)}
             lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "connection: close"]
             lines += [f"{name}: {value}" for name, value in fields.items()]
             self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)

@@ -87,11 +87,11 @@ class Access:
 
     def replace(self, settings: Settings) -> None:
         """Use the keys of these settings from now on."""
-        known = [*((key, None) for key in settings.client_keys), *((client.key, client) for client in settings.clients)]
-        self._known = [one for _, one in known]
-        self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]
-        for one in (settings, *further_upstreams(settings)):
-            self.secrets |= {*one.upstream_keys, *_hidden_hosts(one)}
+        keys = [*((key, None) for key in settings.client_keys), *((client.key, client) for client in settings.clients)]
+        self._known = [one for _, one in keys]
+        self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in keys]
+        for upstream in (settings, *further_upstreams(settings)):
+            self.secrets |= {*upstream.upstream_keys, *_hidden_hosts(upstream)}
         self._passes_on = settings.upstream_auth == "caller"
         self._open = not self._hashes and not self._passes_on
         self.is_shared = len(self._hashes) > 1 and not self._passes_on
@@ -120,9 +120,9 @@ class Access:
             return ANONYMOUS if not client_id else None
         if self._passes_on:
             return None
-        for digest, known in zip(self._hashes, self._known, strict=True):
+        for digest, client in zip(self._hashes, self._known, strict=True):
             if digest.hex() == client_id:
-                return Client(client_id, None, known)
+                return Client(client_id, None, client)
         return None
 
     def check_origin(self, scope: Scope) -> None:

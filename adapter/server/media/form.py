@@ -64,16 +64,16 @@ class FormFile:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return bytes from a place on; fewer where the file ends."""
-        found = bytearray()
+        data = bytearray()
         at = 0
         for piece in self.pieces:
             length = len(piece) // 4 * 3
             if at + length > offset:
-                found += b64decode(piece)[max(0, offset - at) :]
+                data += b64decode(piece)[max(0, offset - at) :]
             at += length
-            if len(found) >= size:
+            if len(data) >= size:
                 break
-        return bytes(found[:size])
+        return bytes(data[:size])
 
     @property
     def mime_type(self) -> str:
@@ -186,8 +186,8 @@ def members_of(fields: Mapping[str, Sequence[str]], type_: type[msgspec.Struct])
     lists = {one.encode_name for one in msgspec.structs.fields(type_) if _is_list_only(one.type)}
     members: dict[str, Any] = {}
     for written, values in fields.items():
-        found = _NESTED.fullmatch(written)
-        name, inner = (found[1], found[2]) if found else (written, None)
+        match = _NESTED.fullmatch(written)
+        name, inner = (match[1], match[2]) if match else (written, None)
         is_member = bool(inner) and not (inner or "").isdigit()
         if isinstance(members.get(name), dict) != is_member and name in members:
             raise MalformedForm(f"The field {name} is both an object and another value.", name)

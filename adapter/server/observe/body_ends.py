@@ -82,19 +82,19 @@ def _endings(begun: bytes, tail: bytes) -> Iterator[bytes]:
 def _close(head: bytes, mark: bytes) -> bytes | None:
     """Return the beginning of a JSON text, closed, with the mark at the cut; None if it is no JSON."""
     closing, safe, end = b"", (0, b""), 0
-    for found in _TOKEN.finditer(head):
-        token = found[0]
-        if token.startswith(b'"') and not found[1]:
-            text = _close_text(head, head[end : found.start()], closing, mark)
+    for match in _TOKEN.finditer(head):
+        token = match[0]
+        if token.startswith(b'"') and not match[1]:
+            text = _close_text(head, head[end : match.start()], closing, mark)
             return text or _mark(head[: safe[0]], safe[1], mark)
-        end = found.end()
+        end = match.end()
         if token in _CLOSING:
             closing = _CLOSING[token] + closing
         elif token in (b"}", b"]"):
             closing = closing[1:]
         if not token.startswith(b'"'):
             # The text after a comma may be a part of a number, or a name without its value.
-            safe = found.start() if token == b"," else end, closing
+            safe = match.start() if token == b"," else end, closing
     return _mark(head[: safe[0]], safe[1], mark)
 
 

@@ -88,14 +88,14 @@ class RequestLog:
 def _plain(exchange: Exchange) -> str:
     """Format method, path, status, models (asked for -> answered), times, tokens, losses by severity, and the error."""
     model = loggable(exchange.model)
-    asked = model if exchange.model_asked == exchange.model else loggable(exchange.model_asked)
-    models = model if asked in ("-", model) else f"{asked} -> {model}"
+    model_asked = model if exchange.model_asked == exchange.model else loggable(exchange.model_asked)
+    models = model if model_asked in ("-", model) else f"{model_asked} -> {model}"
     line = f"{exchange.method} {exchange.loggable_path} {exchange.status} {models} {exchange.milliseconds:.0f} ms"
     if exchange.first_event_after:
         line += f" (first event {exchange.first_event_after * 1_000:.0f} ms)"
     if (usage := exchange.usage) is not None:
-        made = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
-        line += f" {usage.prompt_token_count or 0}+{made} tokens"
+        completion = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+        line += f" {usage.prompt_token_count or 0}+{completion} tokens"
     for severity, count in exchange.losses.items():
         line += f" {severity}={count}"
     return f"{line} {loggable(exchange.error)}" if exchange.error else line

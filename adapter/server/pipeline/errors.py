@@ -256,14 +256,14 @@ class Failures:
         exchange.error = failure.body.error.code or failure.body.error.type
         return failure
 
-    def _with_hint(self, failure: Failure, asked: str, client: Client | None) -> Failure:
+    def _with_hint(self, failure: Failure, model: str, client: Client | None) -> Failure:
         """Add the name that was likely meant to an error about an unknown model, if this client may have it."""
         error = failure.body.error
         # Whoever has not been authenticated learns no names of models.
-        if error.code != "model_not_found" or not asked or client is None:
+        if error.code != "model_not_found" or not model or client is None:
             return failure
-        known = self.known_models | {alias.model for alias in self._catalogue().alias}
-        like = [name for name in get_close_matches(asked, known, 3, LIKE) if name != asked and client.may_use(name)]
+        names = self.known_models | {alias.model for alias in self._catalogue().alias}
+        like = [name for name in get_close_matches(model, names, 3, LIKE) if name != model and client.may_use(name)]
         if not like:
             return failure
         message = f"{error.message} Did you mean {like[0]}?"

@@ -133,7 +133,7 @@ class ChatPlanner:
             own = at_hand if not ids or route.place is usual.place else in_line(at_hand)
             chosen = route.place.options
             earlier = None if prefix is None else prefix.turns_for(request, chosen, model.row)
-            made = plan(
+            translated = plan(
                 request,
                 unknown,
                 model,
@@ -146,16 +146,16 @@ class ChatPlanner:
                 cut=cut if route is usual else 0,
             )
             if ledger_of is None and not added:
-                return made
-            notes = [*added, *made.notes]
-            return msgspec.structs.replace(made, notes=notes if ledger_of is None else ledger_of(notes))
+                return translated
+            notes = [*added, *translated.notes]
+            return msgspec.structs.replace(translated, notes=notes if ledger_of is None else ledger_of(notes))
 
         if reading is None:
             first = await work.run(make, usual)
         else:
-            first, made = await work.run(self._make_first, make, usual, history, reading)
-            if made is not None:
-                self._prefixes.put(client.id, made, prefix)
+            first, longer_prefix = await work.run(self._make_first, make, usual, history, reading)
+            if longer_prefix is not None:
+                self._prefixes.put(client.id, longer_prefix, prefix)
         pin = ""
         # With one client, one upstream and one key nothing depends on whose files a request names.
         is_choice = self._is_shared or len(self._places) > 1 or usual.place.upstream.has_several_keys
@@ -187,10 +187,10 @@ class ChatPlanner:
         error: UpstreamError,
     ) -> Renewed[Plan] | None:
         """Upload files again that Gemini has lost, and plan with the new ones; None: the error has another cause."""
-        found = await self._files.renew(media, error, client, life=life)
-        if found is None:
+        renewed = await self._files.renew(media, error, client, life=life)
+        if renewed is None:
             return None
-        remade = partial(make, at_hand={**media, **found}, added=(UPLOADED_AGAIN,))
+        remade = partial(make, at_hand={**media, **renewed}, added=(UPLOADED_AGAIN,))
         again = await work.run(remade, usual)
         return Renewed(again, remade, (await self._names_in(again, client))[1] if is_choice else "")
 

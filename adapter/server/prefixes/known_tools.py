@@ -39,15 +39,15 @@ class KnownTools:
     def find(self, client: str, body: bytes) -> tuple[int, KnownValue] | None:
         """Return the offset of known tools in a client's body, and the tools; None if there are none."""
         lists = self._clients.get(client, [])
-        found = next(((at, one) for one in lists if (at := place_of(body, one))), None)
+        hit = next(((at, one) for one in lists if (at := place_of(body, one))), None)
         if self._figures is not None:
-            self._figures.count_known_tools(is_hit=found is not None)
-        if found is not None:
+            self._figures.count_known_tools(is_hit=hit is not None)
+        if hit is not None:
             self._clients.move_to_end(client)
-            if found[1] is not lists[0]:
-                lists.remove(found[1])
-                lists.insert(0, found[1])
-        return found
+            if hit[1] is not lists[0]:
+                lists.remove(hit[1])
+                lists.insert(0, hit[1])
+        return hit
 
     def takes(self, tools: msgspec.Raw) -> bool:
         """Return whether a list of tools has a size that is remembered."""

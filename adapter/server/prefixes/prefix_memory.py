@@ -79,21 +79,21 @@ class PrefixMemory:
         now = self.clock()
         entries = [one for one in self._clients.get(client, ()) if one.prefix.field == field]
         fitting = [one for one in entries if not one.is_old(now) and begins_with(body, start, one.prefix.beginning)]
-        found = max(fitting, key=_length, default=None)
+        longest = max(fitting, key=_length, default=None)
         if self._figures is not None:
-            self._figures.count_prefix(is_hit=found is not None)
-        if found is None:
+            self._figures.count_prefix(is_hit=longest is not None)
+        if longest is None:
             return None
-        found.used = now
-        return found.prefix
+        longest.used = now
+        return longest.prefix
 
     def put(self, client: str, prefix: Prefix, before: Prefix | None = None) -> None:
         """Remember a beginning. It replaces `before`, the shorter beginning that helped to read it."""
         now, text, field = self.clock(), prefix.beginning.text, prefix.field
         if now - self._swept > SWEEP_EVERY:
             self._swept = now
-            for one in list(self._clients):
-                self._drop(one, lambda entry: entry.is_old(now))
+            for remembered_client in list(self._clients):
+                self._drop(remembered_client, lambda entry: entry.is_old(now))
         self._drop(
             client,
             # An equal one, too: two requests that ran at the same time have both read it as new.

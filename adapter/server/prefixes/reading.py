@@ -57,11 +57,11 @@ async def read_rest(
 
     None if no beginning is known: it must be read as a whole.
     """
-    found = _find(memory, client, body, FIELD, work_for)
-    if found is None:
+    beginning = _find(memory, client, body, FIELD, work_for)
+    if beginning is None:
         return None
-    reading = await found.work.run(read_with, body, found.start, found.prefix, limits)
-    return None if reading is None else (reading, found.work)
+    reading = await beginning.work.run(read_with, body, beginning.start, beginning.prefix, limits)
+    return None if reading is None else (reading, beginning.work)
 
 
 class _Short(NamedTuple):
@@ -93,15 +93,15 @@ async def read_without_tools(
     short = _without_tools(tools, client, body, limits)
     if short is None:
         return None
-    found = await read_rest(memory, client, short.body, short.limits, work_for)
-    if found is None:
+    reading = await read_rest(memory, client, short.body, short.limits, work_for)
+    if reading is None:
         values = values_at_most(short.body)
         work = work_for(short.body, values)
         whole = await work.run(read_short, read_whole, short.body, short.limits, values)
-        found = None if whole is None else (whole, work)
-    if found is None or not put_back(found[0].request, found[0].unknown, TOOLS, short.tools):
+        reading = None if whole is None else (whole, work)
+    if reading is None or not put_back(reading[0].request, reading[0].unknown, TOOLS, short.tools):
         return None
-    return found[0]._replace(has_tools=False), found[1]
+    return reading[0]._replace(has_tools=False), reading[1]
 
 
 async def remember_tools(
@@ -127,10 +127,10 @@ async def read_items(
     memory: PrefixMemory, client: str, body: bytes, type_: type[R], limits: Limits, work_for: Callable[..., Work]
 ) -> ItemsRead[R] | None:
     """Read only the new items of a Responses request; None if no beginning is known: it must be read as a whole."""
-    found = _find(memory, client, body, ITEMS, work_for)
-    if found is None:
+    beginning = _find(memory, client, body, ITEMS, work_for)
+    if beginning is None:
         return None
-    start, prefix, work = found
+    start, prefix, work = beginning
     rest: PartialRead[R] | None = await work.run(
         beginnings.read_rest, body, start, prefix.beginning, type_, ITEMS, limits
     )
@@ -152,12 +152,12 @@ async def read_items_without_tools(
     short = _without_tools(tools, client, body, limits)
     if short is None:
         return None
-    found = await read_items(memory, client, short.body, type_, short.limits, work_for)
-    if found is None:
+    items_read = await read_items(memory, client, short.body, type_, short.limits, work_for)
+    if items_read is None:
         values = values_at_most(short.body)
         work = work_for(short.body, values)
         whole = await work.run(read_short, read_whole_items, short.body, type_, short.limits, values)
-        found = None if whole is None else ItemsRead(whole[0], whole[1], work)
-    if found is None or not put_back(found.request, found.text.unknown, TOOLS, short.tools):
+        items_read = None if whole is None else ItemsRead(whole[0], whole[1], work)
+    if items_read is None or not put_back(items_read.request, items_read.text.unknown, TOOLS, short.tools):
         return None
-    return found._replace(text=found.text._replace(has_tools=False))
+    return items_read._replace(text=items_read.text._replace(has_tools=False))

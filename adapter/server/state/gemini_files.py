@@ -163,14 +163,14 @@ class GeminiFiles:
     async def _is_lost(self, file_id: str, uri: str, error: UpstreamError, client: Client) -> bool:
         """Return whether Gemini has lost the copy at `uri`; if so, remember that the copy has ended."""
         body = await self._read(file_id, client)
-        known = _decode(body)
-        if known is None or known.uri != uri:
+        copy = _decode(body)
+        if copy is None or copy.uri != uri:
             # Another request has found out before.
             return True
-        is_named = known.name.removeprefix("files/") in (error.error.message or "")
-        if not is_named and await self._uploads.find(known.name, Caller(client.key, known.pin)) is not None:
+        is_named = copy.name.removeprefix("files/") in (error.error.message or "")
+        if not is_named and await self._uploads.find(copy.name, Caller(client.key, copy.pin)) is not None:
             return False
-        ended = Document(_key(file_id), encode(msgspec.structs.replace(known, expires_at=0.0)))
+        ended = Document(_key(file_id), encode(msgspec.structs.replace(copy, expires_at=0.0)))
         # Another request may have found out meanwhile, and may be uploading the next copy.
         with suppress(Changed):
             await self._documents.put([ended], client.id, LIFE, {ended.key: body})
@@ -184,10 +184,10 @@ class GeminiFiles:
         """Return a file's copy; upload it if there is no usable one."""
         file_id = stored.file.id
         async with self._locks.setdefault(file_id, asyncio.Lock()):
-            known = await self._read_copy(file_id, client)
-            if known is not None and known.uri and self._is_usable(known, need):
-                return known
-            intended = await self._copy_to_upload(stored, known, client, need)
+            before = await self._read_copy(file_id, client)
+            if before is not None and before.uri and self._is_usable(before, need):
+                return before
+            intended = await self._copy_to_upload(stored, before, client, need)
             if dry:
                 return _with_address(intended)
             copy = await self._upload(stored, intended, client)
@@ -206,15 +206,15 @@ class GeminiFiles:
         has_time = not copy.uri or copy.expires_at - need.life > self._files.now()
         return has_time and need.pin in ("", copy.pin) and self._upstream.has_key(copy.pin)
 
-    async def _copy_to_upload(self, stored: StoredFile, known: _Copy | None, client: Client, need: Need) -> _Copy:
+    async def _copy_to_upload(self, stored: StoredFile, before: _Copy | None, client: Client, need: Need) -> _Copy:
         """Return the copy to upload: one whose upload has begun, here or in a process that died, or the next one."""
-        if known is not None and self._is_usable(known, need):
-            return known
+        if before is not None and self._is_usable(before, need):
+            return before
         head = b""
         async for piece in self._files.content(stored.file.id, client.id):
             head = piece[:_HEAD]
             break
-        generation = 0 if known is None else known.generation + 1
+        generation = 0 if before is None else before.generation + 1
         identity = f"{client.id} {stored.file.id} {generation}".encode()
         return _Copy(
             name=f"files/{blake2b(identity, digest_size=16).hexdigest()}",

@@ -40,8 +40,8 @@ class ImageLinks:
 
     async def read(self, folder: str, name: str) -> tuple[bytes, str]:
         """Return an image and its media type. Raises `NotStored` if it is missing or has expired."""
-        found = _NAME.fullmatch(name)
-        if found is None or not _FOLDER.fullmatch(folder):
+        match = _NAME.fullmatch(name)
+        if match is None or not _FOLDER.fullmatch(folder):
             raise _no_such_image()
         try:
             if await self._files.directory.expiry(name, folder) <= self._files.now():
@@ -49,7 +49,7 @@ class ImageLinks:
             data = b"".join([piece async for piece in self._files.directory.read(name, folder)])
         except FileNotFoundError:
             raise _no_such_image() from None
-        return data, f"image/{found[1]}"
+        return data, f"image/{match[1]}"
 
 
 def _no_such_image() -> NotStored:

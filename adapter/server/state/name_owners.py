@@ -40,14 +40,14 @@ class NameOwners:
 
         Raises `NotStored` for names of different keys; `strictly`: also for a name that is not the client's.
         """
-        found = await self.of(names, client)
+        pins_by_name = await self.of(names, client)
         for name in names if strictly else ():
-            if name not in found:
+            if name not in pins_by_name:
                 raise NotStored(f"{name[:100]} does not exist, or another client has made it.")
-        pins = sorted(set(found.values()) - {""})
+        pins = sorted(set(pins_by_name.values()) - {""})
         if len(pins) > 1:
-            one, other = (min(name for name, pin in found.items() if pin == own) for own in pins[:2])
-            text = f"{one[:100]} and {other[:100]} were made with different keys for Gemini, and no key sees both."
+            first, other = (min(name for name, pin in pins_by_name.items() if pin == own) for own in pins[:2])
+            text = f"{first[:100]} and {other[:100]} were made with different keys for Gemini, and no key sees both."
             raise NotStored(f"{text} Make one of them again.", status=400, code="made_with_different_keys")
         return pins[0] if pins else ""
 

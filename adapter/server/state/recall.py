@@ -108,19 +108,19 @@ class Recall:
             text, items = await work.run(_read_stored, stored, None)
         if len(items) + len(given) > (most := histories.limits.items):
             raise LimitExceeded.of("items", most, "items", "request", source)
-        indexes, found = without_repeats(items, given, text.earlier)
+        indexes, notes = without_repeats(items, given, text.earlier)
         new = [given[index] for index in indexes]
         if source == "conversation":
             recent = items if may_have(text.earlier, new) else items[text.earlier.count :]
             new, taken = with_free_ids(new, (item.id for item in recent))
-            found += [note_on_new_id(f"input[{indexes[place]}].id") for place in taken]
+            notes += [note_on_new_id(f"input[{indexes[place]}].id") for place in taken]
         request = msgspec.structs.replace(past.request, input=_join_items(text, items, new))
         return past._replace(
             request=request,
             before=len(items),
             given=new,
             indexes=indexes,
-            found=found,
+            found=notes,
             text=text if is_long else None,
         )
 
@@ -155,12 +155,12 @@ class Recall:
             return {}
         self._hold(await self._documents.size(keys, client), held, source)
         bodies = await self._documents.get(keys, client)
-        found = {keys[key]: read_stored(keys[key], body) for key, body in bodies.items()}
-        older = [id_ for id_ in keys.values() if id_ not in found]
+        items = {keys[key]: read_stored(keys[key], body) for key, body in bodies.items()}
+        older = [id_ for id_ in keys.values() if id_ not in items]
         if older:
             self._hold(await self._documents.size(older, client), held, source)
-            found |= {id_: split_record(one) for id_, one in (await self._records(older, client)).items()}
-        return {id_: one for id_, one in found.items() if one is not None}
+            items |= {id_: split_record(one) for id_, one in (await self._records(older, client)).items()}
+        return {id_: one for id_, one in items.items() if one is not None}
 
     async def _records(self, ids: Sequence[str], client: str) -> dict[str, StoredResponse]:
         known = [id_ for id_ in ids if RESPONSE_ID.fullmatch(id_)]
@@ -191,12 +191,12 @@ class Recall:
         if not places:
             return list(given)
         items = list(given)
-        found = await self._items({str(given[index].id) for index in places}, client, held)
+        stored = await self._items({str(given[index].id) for index in places}, client, held)
         for index in places:
             id_ = str(given[index].id)
-            if id_ not in found:
+            if id_ not in stored:
                 raise item_not_stored(id_, f"{field}[{index}].id")
-            items[index] = found[id_]
+            items[index] = stored[id_]
         return items
 
     async def _items(self, ids: Collection[str], client: str, held: HeldBytes) -> Mapping[str, InputItem]:

@@ -174,12 +174,12 @@ class StoredFiles:
         self, client: str, *, after: str, limit: int, newest_first: bool, purpose: str | None
     ) -> tuple[list[FileObject], bool]:
         """List files behind the one with the id `after`, and tell whether there are more."""
-        found: list[FileObject] = []
-        while len(found) <= limit:
+        files: list[FileObject] = []
+        while len(files) <= limit:
             bodies = await self.records.children(FILES, client, Selection(after, _AT_ONCE, newest_first))
             records = [msgspec.json.decode(body, type=StoredFile) for body in bodies]
             now = self._clock()
-            found += [
+            files += [
                 record.file
                 for record in records
                 if (record.file.expires_at or now + 1) > now and purpose in (None, record.file.purpose)
@@ -187,7 +187,7 @@ class StoredFiles:
             if len(bodies) < _AT_ONCE:
                 break
             after = records[-1].file.id
-        return found[:limit], len(found) > limit
+        return files[:limit], len(files) > limit
 
     async def content(self, file_id: str, client: str) -> AsyncIterator[bytes]:
         """Read a file's content piece by piece. Raises `NotStored` with the first one."""
@@ -309,8 +309,8 @@ class StoredFiles:
 
     async def _check_parts(self, upload: Upload, part_ids: Sequence[str], client: str) -> None:
         """Raise `NotStored` unless these are parts of the upload and have the promised number of bytes together."""
-        known = [part_id for part_id in part_ids if _PART_ID.fullmatch(part_id)]
-        bodies = await self.records.get(known, client)
+        valid_ids = [part_id for part_id in part_ids if _PART_ID.fullmatch(part_id)]
+        bodies = await self.records.get(valid_ids, client)
         parts = {part_id: msgspec.json.decode(body, type=StoredPart) for part_id, body in bodies.items()}
         for index, part_id in enumerate(part_ids):
             if part_id not in parts or parts[part_id].part.upload_id != upload.id or part_id in part_ids[:index]:

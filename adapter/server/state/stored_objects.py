@@ -145,7 +145,7 @@ class State(Recall):
 
     async def create_conversation(self, metadata: msgspec.Raw, items: Sequence[InputItem], client: str) -> Conversation:
         """Create a conversation. Raises `NotStored` if it cannot be stored."""
-        made = Conversation(
+        conversation = Conversation(
             id=f"conv_{secrets.token_hex(24)}",
             object="conversation",
             created_at=int(time.time()),
@@ -153,12 +153,12 @@ class State(Recall):
         )
 
         async def prepare() -> _New:
-            new = await self._new_items(made.id, items, {}, client)
-            return new._replace(documents=[Document(made.id, encode(made)), *new.documents])
+            new = await self._new_items(conversation.id, items, {}, client)
+            return new._replace(documents=[Document(conversation.id, encode(conversation)), *new.documents])
 
         if await self._put_unchanged(prepare, client) is None:
             raise _not_kept()
-        return made
+        return conversation
 
     async def update_conversation(self, conversation: Conversation, client: str) -> None:
         """Store the metadata of a conversation. Raises `NotStored` if it cannot be stored."""
@@ -197,10 +197,10 @@ class State(Recall):
         stored = encode_items(input_items(ResponsesRequest(model="", input=free), owner))
         documents = [conversation_document(conversation_id, item) for item in stored]
         if named := named_items(free):
-            entries, found = await self._entries(named, conversation_id, client)
+            entries, current = await self._entries(named, conversation_id, client)
             if entries:
                 documents += [Document(key_of_entries(conversation_id), b"1"), *entries]
-                read = {**read, **found}
+                read = {**read, **current}
         return _New(documents, read, stored)
 
     async def delete_item(self, conversation_id: str, item_id: str, client: str) -> None:

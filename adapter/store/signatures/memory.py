@@ -48,17 +48,17 @@ class Cache:
         """Return what `get` returns for each of many names: a long history needs hundreds."""
         entries, oldest = self._entries, self._clock() - self._max_age
         find, touch = entries.get, entries.move_to_end
-        found: list[Signature | None] = []
+        records: list[Signature | None] = []
         for name in names:
             entry = find(name)
             if entry is None:
-                found.append(None)
+                records.append(None)
             elif entry.written <= oldest:
-                found.append(self.get(name))
+                records.append(self.get(name))
             else:
                 touch(name)
-                found.append(entry.signature)
-        return found
+                records.append(entry.signature)
+        return records
 
     def get_times(self, names: Mapping[bytes, str]) -> dict[str, float]:
         """Return when entries were written (Unix seconds), by the keys of their names."""

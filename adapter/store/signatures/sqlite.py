@@ -65,10 +65,10 @@ class SqliteStore:
                 found[key] = signature
         return await self._add_from_file(found, missing, cached=True) if missing else found
 
-    async def _add_from_file(self, found: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
-        """Add the records that the file has. If it cannot be read, `found.is_complete` becomes False."""
+    async def _add_from_file(self, records: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
+        """Add the records that the file has. If it cannot be read, `records.is_complete` becomes False."""
         rows = await self._file.read(sqlite_calls.read, list(missing), self._min_written())
-        found.is_complete = rows is not None
+        records.is_complete = rows is not None
         for row in rows or ():
             try:
                 signature, _unknown = decode(row.body, Signature)
@@ -78,8 +78,8 @@ class SqliteStore:
                 continue
             if cached:
                 self._cache.put(row.name, Entry(signature, len(row.body), row.written))
-            found[missing[row.name]] = signature
-        return found
+            records[missing[row.name]] = signature
+        return records
 
     async def get_times(self, keys: Collection[str], client: str) -> dict[str, float]:
         """Return when records were written, as far as the cache has them after a read."""

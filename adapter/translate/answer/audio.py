@@ -135,8 +135,8 @@ def answer_audio(blobs: Sequence[Blob], transcript: str, context: Context, stamp
 
 def _one_sound(blobs: Sequence[Blob], raw: bool) -> bytes:
     """Return one WAV file, or its samples alone; a single sound that is neither stays as it is."""
-    found = [samples_of(blob) for blob in blobs]
-    samples = [one for one in found if one is not None]
+    decoded = [samples_of(blob) for blob in blobs]
+    samples = [one for one in decoded if one is not None]
     if len(samples) == len(blobs) and len({one.rate for one in samples}) == 1:
         joined = b"".join(one.data for one in samples)
         return joined if raw else wav(joined, samples[0].rate)

@@ -110,8 +110,8 @@ class ChoiceReader:
         if content is not None and content.parts:
             take = self._pass_stages if self._has_stages else self._take
             for number, part in enumerate(content.parts):
-                for one in single_parts(part):
-                    take(one, number, events)
+                for piece in single_parts(part):
+                    take(piece, number, events)
         if self._whole is not None or candidate != Candidate(index=candidate.index, content=content):
             self._read_sides(candidate, events)
         return events

@@ -24,20 +24,20 @@ def citations(raw: msgspec.Raw, texts: Sequence[str]) -> Citations:
     Gemini counts UTF-8 bytes inside one part, OpenAI characters of the whole text
     (github.com/google-gemini/gemini-cli/issues/29039).
     """
-    found = Citations([], [])
+    result = Citations([], [])
     if not present(raw):
-        return found
+        return result
     try:
         metadata: GroundingMetadata = decoder(GroundingMetadata).decode(raw)
     except msgspec.ValidationError as error:
-        found.notes.append(Note("groundingMetadata", Fate.APPROXIMATED, "citation-lost", f"no citations: {error}"))
-        return found
+        result.notes.append(Note("groundingMetadata", Fate.APPROXIMATED, "citation-lost", f"no citations: {error}"))
+        return result
     sources = [chunk.web or chunk.maps or chunk.retrieved_context for chunk in metadata.grounding_chunks or ()]
     for number, support in enumerate(metadata.grounding_supports or ()):
         span = _span(support, texts)
         if span is None:
             path = f"groundingMetadata.groundingSupports[{number}]"
-            found.notes.append(
+            result.notes.append(
                 Note(path, Fate.APPROXIMATED, "citation-lost", "no citation: its segment is not in the text")
             )
             continue
@@ -47,8 +47,8 @@ def citations(raw: msgspec.Raw, texts: Sequence[str]) -> Citations:
                 citation = UrlCitation(
                     start_index=span[0], end_index=span[1], url=source.uri or "", title=source.title or ""
                 )
-                found.annotations.append(Annotation(type="url_citation", url_citation=citation))
-    return found
+                result.annotations.append(Annotation(type="url_citation", url_citation=citation))
+    return result
 
 
 def _span(support: GroundingSupport, texts: Sequence[str]) -> tuple[int, int] | None:

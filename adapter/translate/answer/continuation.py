@@ -50,14 +50,14 @@ class Continuation:
 
     def __init__(self, request: GenerateContentRequest, context: Context, calls: int) -> None:
         config = request.generation_config
-        several = config is not None and (config.candidate_count or 1) > 1
+        has_several = config is not None and (config.candidate_count or 1) > 1
         fields = context.options.fields
-        known = fields is None or "continuationToken" in fields
+        takes_token = fields is None or "continuationToken" in fields
         self.is_continued = False
         self._request = request
         self._limit = config.max_output_tokens if config is not None else None
         # Each candidate ends with a token of its own, and a request takes one: it could continue only one of several.
-        self._left = calls if known and not several else 0
+        self._left = calls if takes_token and not has_several else 0
         # Whether there may be a further call at all.
         self.is_allowed = self._left > 0
         self._sent = request.continuation_token

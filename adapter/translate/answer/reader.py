@@ -38,9 +38,9 @@ class AnswerReader(AnswerLedger, eq=False):
         if isinstance(response, JoinedAnswer):
             # Of several calls each gave one choice, and speaks of that one.
             calls, fields = response.calls, response.unknown
-        for one in calls:
-            if one.model_version != model:
-                self.note(reply.another_model(one.model_version, model))
+        for call in calls:
+            if call.model_version != model:
+                self.note(reply.another_model(call.model_version, model))
         if unknown:
             self.note(reply.unknown_notes(unknown))
         if response.usage_metadata is None:
@@ -203,10 +203,10 @@ class StreamReader:
     def _remember(self, response: GenerateContentResponse, before: GenerateContentResponse) -> None:
         """Remember an event's fields other than its candidates; most events bring nothing new."""
         usage = response.usage_metadata
-        asked = self._ledger.stamp.model
-        if response.model_version not in (None, self.model, asked):
-            self.note(reply.another_model(response.model_version, asked))
-        self.model = self.model or response.model_version or asked
+        model = self._ledger.stamp.model
+        if response.model_version not in (None, self.model, model):
+            self.note(reply.another_model(response.model_version, model))
+        self.model = self.model or response.model_version or model
         if usage is not None:
             self._gathered.usage_metadata = usage
             self.tier = self.tier or (reply.service_tier(usage.service_tier) if usage.service_tier else None)

@@ -271,15 +271,15 @@ def another_model(version: str | None, model: str) -> list[Note]:
     """
     if not version or version == model:
         return []
-    asked, answered = _name_of(model), _name_of(version)
+    wanted, answered = _name_of(model), _name_of(version)
     if (
-        answered == asked
-        or "/" in asked
-        or asked.endswith("-latest")
-        or _VERSION.sub("", answered) == _VERSION.sub("", asked)
+        answered == wanted
+        or "/" in wanted
+        or wanted.endswith("-latest")
+        or _VERSION.sub("", answered) == _VERSION.sub("", wanted)
     ):
         return []
-    return [Note("modelVersion", Fate.APPROXIMATED, "model-substituted", f"{answered} answered for {asked}")]
+    return [Note("modelVersion", Fate.APPROXIMATED, "model-substituted", f"{answered} answered for {wanted}")]
 
 
 def _name_of(model: str) -> str:
@@ -310,20 +310,20 @@ def usage(metadata: UsageMetadata) -> CompletionUsage:
     prompt = max(0, metadata.prompt_token_count or 0) + max(0, metadata.tool_use_prompt_token_count or 0)
     if metadata.prompt_token_count is None and metadata.total_token_count is not None:
         prompt = max(prompt, metadata.total_token_count - completion)
-    asked = PromptTokensDetails(
+    prompt_details = PromptTokensDetails(
         cached_tokens=max(0, metadata.cached_content_token_count or 0), audio_tokens=0, cache_write_tokens=0
     )
     if details := metadata.prompt_tokens_details:
-        asked.audio_tokens, asked.text_tokens = (
+        prompt_details.audio_tokens, prompt_details.text_tokens = (
             tokens_of_modality(details, "AUDIO"),
             tokens_of_modality(details, "TEXT"),
         )
-        asked.image_tokens = tokens_of_modality(details, "IMAGE")
-    given = CompletionTokensDetails(
+        prompt_details.image_tokens = tokens_of_modality(details, "IMAGE")
+    completion_details = CompletionTokensDetails(
         reasoning_tokens=thoughts, audio_tokens=0, accepted_prediction_tokens=0, rejected_prediction_tokens=0
     )
     if details := metadata.candidates_tokens_details:
-        given.audio_tokens, given.text_tokens = (
+        completion_details.audio_tokens, completion_details.text_tokens = (
             tokens_of_modality(details, "AUDIO"),
             tokens_of_modality(details, "TEXT"),
         )
@@ -331,8 +331,8 @@ def usage(metadata: UsageMetadata) -> CompletionUsage:
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=prompt + completion,
-        prompt_tokens_details=asked,
-        completion_tokens_details=given,
+        prompt_tokens_details=prompt_details,
+        completion_tokens_details=completion_details,
     )
 
 

@@ -221,11 +221,11 @@ def steps_of(path: str) -> list[str | int]:
     """Return a path such as `$.a[0]['b c']` as keys and indexes. Raises `AnswerError` for an invalid path."""
     steps: list[str | int] = []
     at = 1
-    while path.startswith("$") and (found := _STEP.match(path, at)):
-        name, index, single, double = found.groups()
+    while path.startswith("$") and (match := _STEP.match(path, at)):
+        name, index, single, double = match.groups()
         quoted = single if single is not None else double
         steps.append(name or (int(index) if index else _ESCAPED.sub(r"\1", quoted)))
-        at = found.end()
+        at = match.end()
     if not steps or at != len(path):
         raise _malformed_call(f"{path!r} is not a path")
     return steps

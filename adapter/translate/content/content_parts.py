@@ -156,9 +156,9 @@ def _audio(part: ContentPart, path: str, _: Context) -> Converted:
     mime_type = AUDIO_FORMATS.get(name) or MIME_TYPES.get(name, f"audio/{name}")
     if _is_data_url(data):
         parts, notes = _data_url(data, f"{path}.input_audio.data", "")
-        found = parts[0].inline_data
-        if part.input_audio.format and found is not None and found.mime_type != mime_type:
-            reason = f"the data say that they are {found.mime_type}"
+        blob = parts[0].inline_data
+        if part.input_audio.format and blob is not None and blob.mime_type != mime_type:
+            reason = f"the data say that they are {blob.mime_type}"
             notes = [*notes, loss_note(f"{path}.input_audio.format", "field-overruled", reason)]
         return Converted(parts, notes)
     return _in_line(mime_type, data, f"{path}.input_audio.data", "")

@@ -151,10 +151,10 @@ def to_openai(
     if row is _OPERATOR:
         message = f"Gemini refused the key of this server: {message}"
     wait = told_wait(error, retry_after) if row.status in (429, 503) else None
-    made = failure(row.status, f"{message} {hint}".strip(), row.code, param=row.param, retry=row.retry, wait=wait)
+    whole = failure(row.status, f"{message} {hint}".strip(), row.code, param=row.param, retry=row.retry, wait=wait)
     code = relay_code(error)
     # A client that reads `invalid_api_key` looks for the fault in its own key.
-    return made if code is None or (row is _OPERATOR and _OF_A_KEY.search(code)) else _with_code(made, code)
+    return whole if code is None or (row is _OPERATOR and _OF_A_KEY.search(code)) else _with_code(whole, code)
 
 
 def _with_code(made: Failure, code: str) -> Failure:
@@ -195,8 +195,8 @@ def _row(status: int, error: Status, own_key: bool) -> _Row:
         return _STATUSES["PERMISSION_DENIED"] if own_key else _OPERATOR
     if error.status == "RESOURCE_EXHAUSTED" and is_daily_quota_exhausted(error):
         return _QUOTA
-    known = _STATUSES.get(error.status or "")
-    return known or _Row(status if status in TYPES else 502, None)
+    by_status = _STATUSES.get(error.status or "")
+    return by_status or _Row(status if status in TYPES else 502, None)
 
 
 def of_answer(error: AnswerError) -> Failure:

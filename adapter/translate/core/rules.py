@@ -56,18 +56,18 @@ class Fields:
     def list_sent(self, message: msgspec.Struct) -> list[tuple[str, Any]]:
         """Return the fields that were sent, with their values."""
         values = self._values(message)
-        found: list[tuple[str, Any]] = list(zip(self._required, values, strict=False))
+        sent: list[tuple[str, Any]] = list(zip(self._required, values, strict=False))
         if values[self._optional] == self._nothing:
-            return found
+            return sent
         for place, names, nothing in self._groups:
             group = values[place]
             if group != nothing:
-                found += [
+                sent += [
                     (names[at], value)
                     for at, value in enumerate(group)
                     if value is not None and value is not ABSENT and not absent(value)
                 ]
-        return found
+        return sent
 
 
 @cache

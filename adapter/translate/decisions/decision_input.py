@@ -50,14 +50,14 @@ def evidence_of(value: str | list[DecisionItem], chat: Context, notes: list[Note
     if not alone:
         reason = "the Decisions API knows no roles and no tools: a text says who said what"
         notes.append(Note("input", Fate.APPROXIMATED, "history-as-text", reason))
-    found = [
+    blocks = [
         block
         for index, item in enumerate(value)
         for block in _item(item, f"input[{index}]", chat, notes, heading="" if alone else _heading(item))
     ]
-    if not found:
+    if not blocks:
         raise Rejected("input", "value-missing", "there is nothing to decide about")
-    return found
+    return blocks
 
 
 def _check_item(item: DecisionItem, path: str, calls: set[str | None], notes: list[Note]) -> None:
@@ -103,12 +103,12 @@ def _item(item: DecisionItem, path: str, chat: Context, notes: list[Note], *, he
     value = getattr(item, name)
     if value is None:
         raise Rejected(f"{path}.{name}", "value-missing", "the item says nothing")
-    found = _blocks(value, f"{path}.{name}", chat, notes)
-    if heading and found and found[0].content.type == "text":
-        found[0].content.text = f"{heading}\n{found[0].content.text}"
+    blocks = _blocks(value, f"{path}.{name}", chat, notes)
+    if heading and blocks and blocks[0].content.type == "text":
+        blocks[0].content.text = f"{heading}\n{blocks[0].content.text}"
     elif heading:
         yield Block(DecisionContent(type="text", text=heading), path)
-    yield from found
+    yield from blocks
 
 
 TEXTS = ("input_text", "text", "output_text", "refusal", "input_json")

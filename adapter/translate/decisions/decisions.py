@@ -87,14 +87,14 @@ def to_gemini(context: DecisionContext, unknown: Mapping[str, msgspec.Raw] = {})
     value = evidence_of(request.input, context.as_chat(), notes)
     if not 1 <= len(request.questions) <= MAX_QUESTIONS:
         raise Rejected("questions", "limit-exceeded", f"1 to {MAX_QUESTIONS} questions are answered in one request")
-    asked = [_question(one, f"questions[{index}]", notes) for index, one in enumerate(request.questions)]
+    questions = [_question(one, f"questions[{index}]", notes) for index, one in enumerate(request.questions)]
     body = CreateDecisionRequest(
         model=f"models/{context.model.removeprefix('models/')}",
         input=value if isinstance(value, str) else [block.content for block in value],
-        questions={id_of(index): one.question for index, one in enumerate(asked)},
+        questions={id_of(index): one.question for index, one in enumerate(questions)},
     )
     sources = [] if isinstance(value, str) else [block.path for block in value]
-    return DecisionPlan(body=body, notes=notes, choices=[one.choices for one in asked], sources=sources)
+    return DecisionPlan(body=body, notes=notes, choices=[one.choices for one in questions], sources=sources)
 
 
 def anchors_of(request: DecisionRequest, plan: DecisionPlan) -> Iterator[Anchor]:
@@ -103,13 +103,13 @@ def anchors_of(request: DecisionRequest, plan: DecisionPlan) -> Iterator[Anchor]
     if isinstance(plan.body.input, str):
         yield Anchor("input", "/0/input")
     yield from (Anchor(path, f"/0/input/{place}") for place, path in enumerate(plan.sources))
-    for index, one in enumerate(request.questions):
+    for index, question in enumerate(request.questions):
         path, at = f"questions[{index}]", f"/0/questions/{id_of(index)}"
         yield Anchor(f"{path}.type", f"{at}/type")
         yield Anchor(f"{path}.instructions", f"{at}/instructions")
         choices = enumerate(plan.choices[index])
         yield from (Anchor(f"{path}.choices[{place}]", f"{at}/criteria/{escape(id_)}") for place, id_ in choices)
-        levels = range(len(one.levels or ()))
+        levels = range(len(question.levels or ()))
         yield from (Anchor(f"{path}.levels[{place}]", f"{at}/criteria/{place}") for place in levels)
 
 
@@ -142,18 +142,18 @@ class _NumberedQuestion(NamedTuple):
 _QUESTIONS = Kinds(DecisionQuestion, "type", {"predicate": (), "choice": ("choices",), "score": ("levels",)})
 
 
-def _question(one: DecisionQuestion, path: str, notes: list[Note]) -> _NumberedQuestion:
-    if one.type not in _QUESTIONS.fields:
+def _question(question: DecisionQuestion, path: str, notes: list[Note]) -> _NumberedQuestion:
+    if question.type not in _QUESTIONS.fields:
         raise Rejected(f"{path}.type", "unknown-value", "one of predicate, choice, score")
-    notes.extend(_QUESTIONS.notes(one, path))
-    instructions = _instructions(one.instructions, f"{path}.instructions", notes)
-    if one.type == "predicate":
+    notes.extend(_QUESTIONS.notes(question, path))
+    instructions = _instructions(question.instructions, f"{path}.instructions", notes)
+    if question.type == "predicate":
         return _NumberedQuestion(AskedQuestion(type="noul", instructions=instructions), {})
-    if one.type == "score":
+    if question.type == "score":
         return _NumberedQuestion(
-            AskedQuestion(type="score", instructions=instructions, criteria=_levels(one, path)), {}
+            AskedQuestion(type="score", instructions=instructions, criteria=_levels(question, path)), {}
         )
-    options = one.choices or []
+    options = question.choices or []
     _check_number(options, f"{path}.choices")
     if len({(isinstance(option.value, bool), option.value) for option in options}) < len(options):
         raise Rejected(f"{path}.choices", "malformed-value", "one value stands there twice")
@@ -255,26 +255,27 @@ def _answer(
         raise AnswerError(502, "malformed_response", f"Gemini gave no answer to question {index}.")
     if question.type == "predicate":
         return PredicateAnswer(name=question.name, probability=sureness(given, index, notes))
-    found = given.probabilities or {}
+    probabilities = given.probabilities or {}
     if question.type == "choice":
-        if given.choice is None or given.choice not in choices or given.confidence is None or not found:
+        if given.choice is None or given.choice not in choices or given.confidence is None or not probabilities:
             raise _misfit(index)
         return ChoiceAnswer(
             name=question.name,
             choice=choices[given.choice],
             confidence=given.confidence,
             probabilities=[
-                OptionProbability(value=value, probability=found.get(id_, 0.0)) for id_, value in choices.items()
+                OptionProbability(value=value, probability=probabilities.get(id_, 0.0))
+                for id_, value in choices.items()
             ],
         )
-    if given.score is None or given.confidence is None or not found:
+    if given.score is None or given.confidence is None or not probabilities:
         raise _misfit(index)
     return ScoreAnswer(
         name=question.name,
         score=given.score,
         confidence=given.confidence,
         probabilities=[
-            LevelProbability(label=level.label, value=place, probability=found.get(str(place), 0.0))
+            LevelProbability(label=level.label, value=place, probability=probabilities.get(str(place), 0.0))
             for place, level in enumerate(question.levels or ())
         ],
     )

@@ -193,8 +193,8 @@ def _batches(contents: Sequence[Judged]) -> Iterator[list[int]]:
     """Split the contents into calls, within the limits of questions and tokens; yield the indexes of each."""
     batch: list[int] = []
     questions = tokens = 0
-    for index, one in enumerate(contents):
-        more, size = len(one.categories), one.tokens
+    for index, content in enumerate(contents):
+        more, size = len(content.categories), content.tokens
         if batch and (questions + more > MAX_QUESTIONS or tokens + size > CALL_TOKENS):
             yield batch
             batch, questions, tokens = [], 0, 0
@@ -267,7 +267,7 @@ def verdicts(
         notes.append(Note("prompt_feedback", Fate.APPROXIMATED, "moderation-block", reason))
         return [_result({_UNNAMED_CATEGORY: MOST_SURE}, plan.contents[index].kinds) for index in indexes]
     given = response.answers or {}
-    found: list[ModerationResult] = []
+    results: list[ModerationResult] = []
     for index in indexes:
         content = plan.contents[index]
         scores: dict[str, float] = {}
@@ -276,8 +276,8 @@ def verdicts(
             if answer is None:
                 raise AnswerError(502, "malformed_response", f"Gemini gave no answer about {name} of input {index}.")
             scores[name] = sureness(answer, index, [])
-        found.append(_result(scores, content.kinds))
-    return found
+        results.append(_result(scores, content.kinds))
+    return results
 
 
 def _result(scores: Mapping[str, float], kinds: Sequence[str]) -> ModerationResult:

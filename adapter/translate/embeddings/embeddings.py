@@ -204,17 +204,17 @@ def _settings(request: EmbeddingRequest, notes: list[Note]) -> tuple[dict[str, A
 
     If a field is set twice, `extra_body` wins over `google`, and both over the standard fields, as in a chat.
     """
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     sources: dict[str, str] = {}
     standard = ((path, field, getattr(request, path)) for field, path in _STANDARD.items())
     for path, field, value in (*_extension(request, notes), *standard):
         if value is None:
             continue
-        if field not in found:
-            found[field], sources[field] = value, path
-        elif found[field] != value:
+        if field not in settings:
+            settings[field], sources[field] = value, path
+        elif settings[field] != value:
             notes.append(Note(path, Fate.DROPPED, "field-overruled", f"{sources[field]} says otherwise"))
-    return found, sources
+    return settings, sources
 
 
 def _extension(request: EmbeddingRequest, notes: list[Note]) -> Iterator[tuple[str, str, Any]]:
@@ -294,9 +294,9 @@ def from_gemini(
         as_base64=request.encoding_format == _BASE64,
     )
     data = [Embedding(object="embedding", index=index, embedding=one) for index, one in enumerate(embeddings)]
-    known = [answer.tokens for answer in answers if answer.tokens is not None]
-    tokens = sum(known) if len(known) == len(answers) else plan.tokens
-    if len(known) != len(answers):
+    counts = [answer.tokens for answer in answers if answer.tokens is not None]
+    tokens = sum(counts) if len(counts) == len(answers) else plan.tokens
+    if len(counts) != len(answers):
         notes.append(Note("usage", Fate.APPROXIMATED, "usage-estimated", f"{model} counts no tokens: about {tokens}"))
     usage = EmbeddingUsage(prompt_tokens=tokens, total_tokens=tokens)
     return EmbeddingList(object="list", data=data, model=model, usage=usage), notes

@@ -194,9 +194,9 @@ def _sound(draft: _TranscriptionDraft) -> list[Part]:
     parts, notes = from_url(context.request.file, "file", context.as_chat())
     draft.notes += notes
     for part in parts:
-        found = part.inline_data or part.file_data
+        content = part.inline_data or part.file_data
         # Gemini knows the type of its own files, which may come without one.
-        mime_type = (found.mime_type if found is not None else None) or "audio/"
+        mime_type = (content.mime_type if content is not None else None) or "audio/"
         if not mime_type.startswith(("audio/", "video/")):
             raise Rejected("file", "content-unsupported", f"{mime_type} is no sound")
     return parts
@@ -226,16 +226,16 @@ def _heard_with_times(draft: _TranscriptionDraft, sounds: list[list[Part]], form
 
 def _granularities(options: TranscriptionRequest | None, format_: str, draft: _TranscriptionDraft) -> set[str]:
     """Return what has times. Raises `Rejected`."""
-    asked = set((options.timestamp_granularities if options is not None else None) or ())
-    if not asked <= {"word", "segment"}:
+    wanted = set((options.timestamp_granularities if options is not None else None) or ())
+    if not wanted <= {"word", "segment"}:
         raise Rejected("timestamp_granularities", "unknown-value", "word or segment")
-    if asked and format_ != "verbose_json":
+    if wanted and format_ != "verbose_json":
         draft.ignore("timestamp_granularities", "only verbose_json has times of its own")
         return set()
-    if "word" in asked and not draft.context.capabilities.transcribes:
+    if "word" in wanted and not draft.context.capabilities.transcribes:
         draft.ignore("timestamp_granularities", "the model tells no times of words: segments have times")
         return {"segment"}
-    return asked or {"segment"}
+    return wanted or {"segment"}
 
 
 def _languages(options: TranscriptionRequest | None) -> list[str]:

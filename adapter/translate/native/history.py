@@ -64,12 +64,12 @@ class NativeHistory:
         answer = _answer(parts)
         signed = [part.thought_signature or "" for part in parts if part.function_call is not None]
         ids = [call.id or "" for call in answer.calls]
-        found = zip(signed, ids, answer.digests, strict=True)
+        calls = zip(signed, ids, answer.digests, strict=True)
         record = Signature(
             origin=upstream,
             calls=[
                 Signature(value=value, id=id_, origin=upstream, digest=digest, position=position)
-                for position, (value, id_, digest) in enumerate(found)
+                for position, (value, id_, digest) in enumerate(calls)
                 if value
             ],
         )

@@ -134,13 +134,13 @@ def names_in(body: bytes) -> set[str]:
     if b"\\u" in body or b"\\/" in body:
         # One way to write each name: escapes could hide it.
         body = encode(decoder(Any).decode(body))
-    found: set[str] = set()
-    for one, interaction, several in _NAMING.findall(body):
-        texts = [one, *several.split(b'"')]
-        found.update(name[1] for text in texts if (name := _NAME.match(text.decode("utf-8", "replace"))))
+    names: set[str] = set()
+    for single, interaction, several in _NAMING.findall(body):
+        texts = [single, *several.split(b'"')]
+        names.update(name[1] for text in texts if (name := _NAME.match(text.decode("utf-8", "replace"))))
         if interaction:
-            found.add(f"interactions/{interaction.decode('utf-8', 'replace')}")
-    return found
+            names.add(f"interactions/{interaction.decode('utf-8', 'replace')}")
+    return names
 
 
 def names_of_uris(uris: Iterable[str | None]) -> set[str]:

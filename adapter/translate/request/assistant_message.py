@@ -281,11 +281,11 @@ def _path(message: Message, index: int, number: int) -> str:
 def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> HistoryCall:
     """Return a call of the history as Gemini's function call."""
     function, custom = call.function, call.custom
-    asked = (function.name if function else None) or (custom.name if custom else None)
-    if not asked:
+    called = (function.name if function else None) or (custom.name if custom else None)
+    if not called:
         raise Rejected(f"{path}.function.name", "value-missing", "a call needs the name of its function")
-    check_name_length(len(asked), f"{path}.function.name", turns.context)
-    name = upstream_name(asked)
+    check_name_length(len(called), f"{path}.function.name", turns.context)
+    name = upstream_name(called)
     if custom is not None:
         args = msgspec.Raw(encode({"input": custom.input or ""}))
     else:

@@ -378,10 +378,10 @@ def _words(name: str) -> str:
 
 def _one_setting_per_category(body: GenerateContentRequest, context: Context) -> list[Note]:
     """Add the operator's safety settings that the request lacks; of two for one category the later one counts."""
-    given = body.safety_settings or []
-    asked = {setting.category: setting for setting in given}
-    added = [setting for setting in context.options.safety_settings if setting.category not in asked]
-    settings: list[SafetySetting] = [*added, *asked.values()]
+    sent = body.safety_settings or []
+    last_sent = {setting.category: setting for setting in sent}
+    added = [setting for setting in context.options.safety_settings if setting.category not in last_sent]
+    settings: list[SafetySetting] = [*added, *last_sent.values()]
     body.safety_settings = settings or None
     notes = [
         Note(
@@ -392,7 +392,7 @@ def _one_setting_per_category(body: GenerateContentRequest, context: Context) ->
         )
         for setting in added
     ]
-    if len(asked) < len({(one.category, one.threshold) for one in given}):
+    if len(last_sent) < len({(one.category, one.threshold) for one in sent}):
         reason = "one category has two settings: the last one counts"
         notes.append(Note("safety_settings", Fate.DROPPED, "field-overruled", reason))
     return notes

@@ -189,11 +189,11 @@ def _summary(context: Context) -> Outcome:
 def of_thinking(value: Thinking, context: Context) -> Outcome:
     """Anthropic's form: disabled, adaptive, or enabled with a budget."""
     if value.type == "disabled":
-        made = by_effort("none", context)
+        disabled = by_effort("none", context)
         if value.budget_tokens is None:
-            return made
+            return disabled
         overruled = Note("budget_tokens", Fate.DROPPED, "field-overruled", "thinking is disabled")
-        return Outcome(made.fragment, (*made.notes, overruled))
+        return Outcome(disabled.fragment, (*disabled.notes, overruled))
     if value.type not in (None, "enabled", "adaptive"):
         words = f"{value.type!r} is none of enabled, disabled and adaptive"
         return Outcome(None, (Note("type", Fate.DROPPED, "unknown-value", words),))

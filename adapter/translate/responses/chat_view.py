@@ -75,11 +75,11 @@ class Paths:
         moved = []
         for note in notes:
             path = note.path
-            found = (of_tools if path.startswith("tools[") else asked).get(path)
-            if found is None:
+            client_path = (of_tools if path.startswith("tools[") else asked).get(path)
+            if client_path is None:
                 # `self[path]` also caches the path, so that `before` can return it for the next request.
-                found = self[path] if "[" in path or "." in path else own.get(path)
-            moved.append(note if found is None or found == path else note.at(found))
+                client_path = self[path] if "[" in path or "." in path else own.get(path)
+            moved.append(note if client_path is None or client_path == path else note.at(client_path))
         return moved
 
     def before(self, count: int) -> dict[str, str]:

@@ -27,15 +27,15 @@ _EMPTY_OBJECT = msgspec.Raw(b"{}")
 
 def blank(view: View, stamp: Stamp, status: str = "in_progress") -> Response:
     """Return the response before there is an answer: the request's settings, as far as the model gets them."""
-    asked = view.asked
+    request = view.asked
     defaults = {name: None for name in _PARAMETERS if name in view.dropped}
     if defaults:
-        asked = msgspec.structs.replace(asked, **defaults)
-    conversation = asked.conversation
+        request = msgspec.structs.replace(request, **defaults)
+    conversation = request.conversation
     if isinstance(conversation, str):
         conversation = ConversationReference(id=conversation)
-    text = asked.text or TextOptions()
-    thinking = asked.reasoning
+    text = request.text or TextOptions()
+    thinking = request.reasoning
     return Response(
         id=stamp.id,
         object="response",
@@ -44,35 +44,35 @@ def blank(view: View, stamp: Stamp, status: str = "in_progress") -> Response:
         status=status,
         incomplete_details=None,
         model=stamp.model,
-        previous_response_id=asked.previous_response_id,
-        instructions=asked.instructions,
+        previous_response_id=request.previous_response_id,
+        instructions=request.instructions,
         output=[],
         error=None,
-        tools=repeat_tools(asked.tools) if present(asked.tools) else _EMPTY_LIST,
-        tool_choice="auto" if asked.tool_choice is None else asked.tool_choice,
-        truncation=asked.truncation or "disabled",
-        parallel_tool_calls=asked.parallel_tool_calls is not False,
+        tools=repeat_tools(request.tools) if present(request.tools) else _EMPTY_LIST,
+        tool_choice="auto" if request.tool_choice is None else request.tool_choice,
+        truncation=request.truncation or "disabled",
+        parallel_tool_calls=request.parallel_tool_calls is not False,
         text=TextOptions(format=text.format or TextFormat(type="text"), verbosity=text.verbosity or "medium"),
-        top_p=1.0 if asked.top_p is None else asked.top_p,
+        top_p=1.0 if request.top_p is None else request.top_p,
         presence_penalty=0.0,
         frequency_penalty=0.0,
-        top_logprobs=asked.top_logprobs or 0,
-        temperature=1.0 if asked.temperature is None else asked.temperature,
+        top_logprobs=request.top_logprobs or 0,
+        temperature=1.0 if request.temperature is None else request.temperature,
         reasoning=ReasoningEcho(
-            effort=(thinking.effort if thinking else None) or asked.reasoning_effort,
+            effort=(thinking.effort if thinking else None) or request.reasoning_effort,
             summary=(thinking.summary or thinking.generate_summary) if thinking else None,
         ),
-        user=asked.user,
+        user=request.user,
         usage=None,
-        max_output_tokens=asked.max_output_tokens,
-        max_tool_calls=asked.max_tool_calls,
-        store=asked.store is not False,
-        background=bool(asked.background),
+        max_output_tokens=request.max_output_tokens,
+        max_tool_calls=request.max_tool_calls,
+        store=request.store is not False,
+        background=bool(request.background),
         service_tier="default",
-        metadata=asked.metadata if present(asked.metadata) else _EMPTY_OBJECT,
-        safety_identifier=asked.safety_identifier,
-        prompt_cache_key=asked.prompt_cache_key,
-        prompt_cache_retention=_known_retention(asked.prompt_cache_retention),
+        metadata=request.metadata if present(request.metadata) else _EMPTY_OBJECT,
+        safety_identifier=request.safety_identifier,
+        prompt_cache_key=request.prompt_cache_key,
+        prompt_cache_retention=_known_retention(request.prompt_cache_retention),
         conversation=conversation,
     )
 

@@ -217,8 +217,8 @@ def reasoning(value: ReasoningOptions, _asked: Asked) -> Piece:
         )
         if getattr(value, name) not in (None, usual)
     ]
-    asked = Reasoning(effort=value.effort, summary=summary, exclude=summary is None)
-    return Piece({"reasoning": asked}, notes=tuple(notes))
+    options = Reasoning(effort=value.effort, summary=summary, exclude=summary is None)
+    return Piece({"reasoning": options}, notes=tuple(notes))
 
 
 def truncation(value: str, _asked: Asked) -> Piece:

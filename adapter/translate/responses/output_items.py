@@ -239,7 +239,7 @@ class Output:
         stages = (events.ImageInProgress, events.ImageGenerating, events.ImageCompleted)
         return [*result, *(self._stage(stage, item.id, opened.index) for stage in stages)]
 
-    def cite(self, found: Sequence[UrlCitationAnnotation]) -> list[Event]:
+    def cite(self, citations: Sequence[UrlCitationAnnotation]) -> list[Event]:
         """Add citations at characters of the whole text; a message that has ended takes none."""
         result: list[Event] = []
         still_open = [*self._spoken, self._message]
@@ -249,7 +249,7 @@ class Output:
                 if isinstance(part, OutputText):
                     end = start + message.length(part)
                     if any(message is one for one in still_open):
-                        result += [message.annotate(part, one) for one in citations_of(found, start, end)]
+                        result += [message.annotate(part, one) for one in citations_of(citations, start, end)]
                     start = end
         return result
 

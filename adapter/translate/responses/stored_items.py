@@ -104,16 +104,16 @@ class _Repeats:
 
     def among(self, given: Sequence[InputItem]) -> set[int]:
         """Return the indexes of items that the history has."""
-        found = {index for index, item in enumerate(given) if self._has(item, index)}
-        last = max(found, default=-1)
+        repeated = {index for index, item in enumerate(given) if self._has(item, index)}
+        last = max(repeated, default=-1)
         # Other messages may stand before a repeated item, the question of this turn before any result of a call.
         before = [index for index in range(max(last, self._answer)) if type_of(given[index]) == "message"]
         if not before:
-            return found
+            return repeated
         messages = [_words_of(item) for item in self._history if type_of(item) == "message"]
-        asked = [message for message in messages if message[0] == "user"][-1:]
-        known = frozenset(messages), frozenset(asked)
-        return found.union(index for index in before if _words_of(given[index]) in known[index > last])
+        question = [message for message in messages if message[0] == "user"][-1:]
+        words = frozenset(messages), frozenset(question)
+        return repeated.union(index for index in before if _words_of(given[index]) in words[index > last])
 
     def _has(self, item: InputItem, index: int) -> bool:
         if (same := self._by_id.get(item.id or "")) is not None and _is_same(same, item):
@@ -186,14 +186,14 @@ def with_free_ids(given: Iterable[InputItem], taken: Iterable[str | None]) -> tu
 
     Returns the items, and the indexes of those that lost theirs.
     """
-    known = {id_ for id_ in taken if id_}
+    used = {id_ for id_ in taken if id_}
     items: list[InputItem] = []
     lost: list[int] = []
     for index, item in enumerate(given):
-        if item.id in known:
+        if item.id in used:
             lost.append(index)
             items.append(msgspec.structs.replace(item, id=None))
         else:
             items.append(item)
-        known |= {item.id} if item.id else set()
+        used |= {item.id} if item.id else set()
     return items, lost

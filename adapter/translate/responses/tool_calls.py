@@ -185,9 +185,9 @@ def _item(name: CallName, id_: str, call_id: str, arguments: str) -> OutputItem 
             operation = _members_of(arguments, _Deletion if deletes else _Change)
             return ApplyPatchCallItem(id=id_, call_id=call_id, operation=operation, status="in_progress")
         case "tool_search":
-            found = msgspec.json.decode(arguments, type=dict[str, Any])
+            members = msgspec.json.decode(arguments, type=dict[str, Any])
             return ToolSearchCallItem(
-                id=id_, call_id=call_id, arguments=found, execution="client", status="in_progress"
+                id=id_, call_id=call_id, arguments=members, execution="client", status="in_progress"
             )
         case "function" | "custom":
             return None

@@ -144,10 +144,10 @@ def _google(
     """Read a tool of Gemini's own, by type or in Google's form: `{"googleSearch": {}}`."""
     fields = {_OWN_NAMES[name]: raw for name, raw in settings.items()}
     if allowed is None or not allowed.isdisjoint([tool.type, *fields]):
-        made = Tool(type=tool.type or "own")
+        own_tool = Tool(type=tool.type or "own")
         for name, raw in fields.items():
-            setattr(made, name, raw)
-        box.add(made, path)
+            setattr(own_tool, name, raw)
+        box.add(own_tool, path)
         box.notes.extend(DECLARATIONS.notes(tool, path, "own"))
     else:
         box.drop(path, "allowed-tools-declared", "not among the allowed tools")

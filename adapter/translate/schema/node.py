@@ -155,15 +155,15 @@ class SchemaNode:
     def type(self, value: Any) -> None:
         """Convert one type or several; OpenAPI's `nullable` is one more."""
         names = value if isinstance(value, list) else [value]
-        known = [name.lower() for name in names if isinstance(name, str) and name.lower() in _TYPES]
-        if len(known) < len(names):
+        types = [name.lower() for name in names if isinstance(name, str) and name.lower() in _TYPES]
+        if len(types) < len(names):
             self.note(
                 "type", Fate.APPROXIMATED, "schema-loosened", f"{words(value)} is no type of JSON Schema: left open"
             )
-        if known and self.source.get("nullable") is True and "null" not in known:
-            known.append("null")
-        if known:
-            self.result["type"] = known if len(known) > 1 or isinstance(value, list) else known[0]
+        if types and self.source.get("nullable") is True and "null" not in types:
+            types.append("null")
+        if types:
+            self.result["type"] = types if len(types) > 1 or isinstance(value, list) else types[0]
 
     def enum(self, value: Any) -> None:
         """Keep non-empty texts and numbers; null becomes a type, and the rest goes into the description."""

@@ -154,8 +154,8 @@ class _Message:
         hint = f"(required, one of: {words([[n for n in names if n not in required] for names in needed])})"
         described = f"{root.get('description', '')} {hint if any(needed) else ''}".strip()
         rest = {key: value for key, value in root.items() if key not in ("anyOf", "description", "type")}
-        made: Schema = {**rest, "type": "object", "properties": properties, "required": required}
-        return {**made, "description": described} if described else made
+        joined: Schema = {**rest, "type": "object", "properties": properties, "required": required}
+        return {**joined, "description": described} if described else joined
 
     def _around(self, branch: Schema, node: Schema) -> Schema:
         """Add the keywords around an alternative to it, since Gemini's message has one or the other."""
@@ -343,16 +343,16 @@ def _walk(value: Any, node: Schema, root: Schema, leaf: Leaf, depth: int) -> Any
         return _walk(value, pointers.definition_of(root.get("$defs", {}), root, node["$ref"]), root, leaf, depth + 1)
     if isinstance(value, dict):
         properties = node.get("properties", {})
-        found: Any = {key: _walk(item, properties.get(key, {}), root, leaf, depth + 1) for key, item in value.items()}
+        changed: Any = {key: _walk(item, properties.get(key, {}), root, leaf, depth + 1) for key, item in value.items()}
     elif isinstance(value, list):
         schemas = chain(node.get("prefixItems", ()), repeat(node.get("items", {})))
-        found = [_walk(item, one, root, leaf, depth + 1) for item, one in zip(value, schemas, strict=False)]
+        changed = [_walk(item, one, root, leaf, depth + 1) for item, one in zip(value, schemas, strict=False)]
     else:
-        found = leaf(value, node.get("enum", []))
+        changed = leaf(value, node.get("enum", []))
     for branch in node.get("anyOf", ()):
-        if found == value:
-            found = _walk(value, branch, root, leaf, depth + 1)
-    return found
+        if changed == value:
+            changed = _walk(value, branch, root, leaf, depth + 1)
+    return changed
 
 
 def _number(value: Any, members: list[Any]) -> Any:

@@ -80,17 +80,17 @@ def _unquote(text: str) -> str:
 
 def _addresses(places: list[_Place]) -> dict[str, str]:
     """Return pointers by a schema's `$id`, `$anchor`, and the plain names of older drafts."""
-    found = {"": ""}
+    addresses = {"": ""}
     for schema, pointer, base in places:
         if isinstance(schema.get("$id"), str) and not schema["$id"].startswith("#"):
-            found.setdefault(base, pointer)
+            addresses.setdefault(base, pointer)
         for name in ("$anchor", "$dynamicAnchor"):
             if isinstance(schema.get(name), str):
-                found.setdefault(f"{base}#{schema[name]}", pointer)
+                addresses.setdefault(f"{base}#{schema[name]}", pointer)
         for name in ("$id", "id"):
             if isinstance(schema.get(name), str) and schema[name].startswith("#"):
-                found.setdefault(f"{base}{schema[name]}", pointer)
-    return found
+                addresses.setdefault(f"{base}{schema[name]}", pointer)
+    return addresses
 
 
 def _pointer(root: dict[str, Any], place: _Place, addresses: dict[str, str]) -> str:
@@ -115,16 +115,16 @@ def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
     """Return the schema that a JSON pointer into the document names (RFC 6901)."""
     if not isinstance(pointer, str) or (pointer != "#" and not pointer.startswith("#/")):
         return None
-    found: Any = root
+    value: Any = root
     for piece in pointer[1:].split("/")[1:]:
         key = unescape(piece)
-        if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
-            found = found[int(key)]
-        elif isinstance(found, dict) and key in found:
-            found = found[key]
+        if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, dict) and key in value:
+            value = value[key]
         else:
             return None
-    return found if isinstance(found, dict) else {} if found is True else None
+    return value if isinstance(value, dict) else {} if value is True else None
 
 
 def escape(key: str) -> str:

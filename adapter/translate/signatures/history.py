@@ -89,9 +89,9 @@ class History:
             return
         first = read_answers(self._request.messages[: earlier.end], 0, 0)
         self._parts = first + self._parts
-        found = iter(earlier.found)
+        records = iter(earlier.found)
         for part in first:
-            part.found = list(islice(found, len(part.found)))
+            part.found = list(islice(records, len(part.found)))
         for index, whole in earlier.wholes.items():
             self._set_whole(index, whole)
 

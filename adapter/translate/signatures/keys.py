@@ -131,8 +131,8 @@ def signatures_in_details(message: Message) -> dict[str, str]:
     except orjson.JSONDecodeError:
         # A number beyond a double's range stands where no signature can.
         return {}
-    found = [entry for entry in entries if _is_signature(entry)] if isinstance(entries, list) else []
-    return {entry.get("id") or "": entry.get("signature") or entry["data"] for entry in found}
+    signed = [entry for entry in entries if _is_signature(entry)] if isinstance(entries, list) else []
+    return {entry.get("id") or "": entry.get("signature") or entry["data"] for entry in signed}
 
 
 def _is_signature(entry: Any) -> bool:

@@ -120,8 +120,8 @@ def original_order(found: Sequence[Found | None]) -> list[int]:
     A call of which nothing is known takes a place that is left.
     """
     places: dict[int, int] = {}
-    for number, one in enumerate(found):
-        place = one.record.position if one is not None and one.agrees else None
+    for number, entry in enumerate(found):
+        place = entry.record.position if entry is not None and entry.agrees else None
         # Records of several answers, or a call is missing: then the client's order is the better guess.
         if place is not None and (place in places or place >= len(found)):
             return list(range(len(found)))

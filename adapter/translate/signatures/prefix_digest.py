@@ -148,19 +148,19 @@ class PrefixDigest(msgspec.Struct, eq=False):
             name = b"s" if role in _SYSTEM_ROLES else role.encode()
             self._running.update(b"m%d:%b%b" % (len(name), name, form))
 
-    def add_answer(self, form: bytes, asked: Sequence[ToolCall], digests: Sequence[str]) -> None:
+    def add_answer(self, form: bytes, calls: Sequence[ToolCall], digests: Sequence[str]) -> None:
         """Take the next answer by its form, and by its calls and their digests."""
         if self._results:
             self._end_results()
         self._running.update(form)
         # Results are told by their call's place among the sorted calls.
-        if len(asked) == 1 and asked[0].id:
-            self._places = {asked[0].id: [0]}
+        if len(calls) == 1 and calls[0].id:
+            self._places = {calls[0].id: [0]}
             return
         self._places = {}
-        order = sorted(range(len(asked)), key=digests.__getitem__)
+        order = sorted(range(len(calls)), key=digests.__getitem__)
         for place, number in enumerate(order):
-            call = asked[number]
+            call = calls[number]
             self._places.setdefault(call.id or f"name:{name_and_arguments(call)[0]}", []).append(place)
 
     def add_steps(

@@ -44,13 +44,13 @@ def take_own_forms(tools: list[Tool], unknown: dict[str, msgspec.Raw]) -> dict[i
 
     Takes them out of `unknown`.
     """
-    found: dict[int, GeminiTool] = {}
+    tools_by_index: dict[int, GeminiTool] = {}
     for path in list(unknown):
         match = _UNKNOWN_FIELD.fullmatch(path)
         field = _OWN_FORMS.get(match[2]) if match else None
         if match and field and tools[int(match[1])].function is None:
-            setattr(found.setdefault(int(match[1]), GeminiTool()), field, unknown.pop(path))
-    return found
+            setattr(tools_by_index.setdefault(int(match[1]), GeminiTool()), field, unknown.pop(path))
+    return tools_by_index
 
 
 def built_in_tool(tool: Tool) -> GeminiTool | None:

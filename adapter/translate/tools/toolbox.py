@@ -76,12 +76,12 @@ def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
     functions, unknown = decode_field("functions", request.functions, list[FunctionDefinition])
     tools = [Tool(type="function", function=function) for function in functions]
     try:
-        box, found = _collect(tools, context.options.schema)
+        box, tool_notes = _collect(tools, context.options.schema)
     except Rejected as rejection:
         path = rejection.note.path.replace("tools", "functions", 1).replace("].function", "]", 1)
         raise Rejected(path, rejection.note.code, rejection.note.reason) from None
     declared = {name: tool._replace(kind="legacy") for name, tool in box.declared.items()}
-    notes = [note.at(note.path.replace("].function", "]", 1)) for note in found]
+    notes = [note.at(note.path.replace("].function", "]", 1)) for note in tool_notes]
     return _finish(box, [*unknown_notes(unknown), *notes], "functions")._replace(declared=declared)
 
 
@@ -127,19 +127,19 @@ def _collect(
     return box, notes
 
 
-def _add(box: Toolbox, declaration: FunctionDeclaration, one: Declared, path: str) -> list[Note]:
+def _add(box: Toolbox, declaration: FunctionDeclaration, declared: Declared, path: str) -> list[Note]:
     """Add one declaration; return the note on one that is there already.
 
     Gemini refuses a name that is declared twice (github.com/owndev/Open-WebUI-Functions/issues/135).
     """
     name = declaration.name or ""
     if name not in box.by_name:
-        box.by_name[name], box.declared[name] = declaration, one
+        box.by_name[name], box.declared[name] = declaration, declared
         return []
-    if box.by_name[name] == declaration and box.declared[name].name == one.name:
-        reason = f"{one.name!r} is declared twice alike: sent once"
+    if box.by_name[name] == declaration and box.declared[name].name == declared.name:
+        reason = f"{declared.name!r} is declared twice alike: sent once"
         return [Note(path, Fate.APPROXIMATED, "tool-declared-twice", reason)]
-    raise Rejected(f"tools{path}.name", "tools-contradict", f"{one.name!r} is declared twice, in different ways")
+    raise Rejected(f"tools{path}.name", "tools-contradict", f"{declared.name!r} is declared twice, in different ways")
 
 
 def _caching(tool: Tool, path: str) -> list[Note]:

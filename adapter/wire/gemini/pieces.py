@@ -49,12 +49,12 @@ def _mark_large(values: list[Any], large: list[Piece]) -> list[Any]:
     """Return the list with marks in place of large raw items, which are added to `large`; itself if it has none."""
     if msgspec.Raw not in map(type, values):
         return values
-    marked, found = [], len(large)
-    for one in values:
-        text = memoryview(one) if type(one) is msgspec.Raw else b""
+    marked, before = [], len(large)
+    for value in values:
+        text = memoryview(value) if type(value) is msgspec.Raw else b""
         if len(text) < LEAST:
-            marked.append(one)
+            marked.append(value)
         else:
             large.append(text)
             marked.append(_MARK)
-    return marked if len(large) > found else values
+    return marked if len(large) > before else values
