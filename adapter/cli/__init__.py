@@ -38,7 +38,7 @@ class Commands(click.Group):
         return command
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command. Raises `DocumentedError` where it was written as none can be."""
+        """Run the command. Raises `DocumentedError` for a command line that cannot be run."""
         try:
             return super().invoke(context)
         except click.UsageError as error:

@@ -25,8 +25,8 @@ def show(config: Path | None, *, is_all: bool, **flags: Any) -> None:
     """Print the settings in force, and where each comes from. Secrets are counted, never shown."""
     settings = load_settings(config, flags)
     changed_settings = list_sources(settings, flags, os.environ, config)
-    for one in changed_settings:
-        click.echo(f"{one.name} = {one.value}  ({one.origin})")
+    for source in changed_settings:
+        click.echo(f"{source.name} = {source.value}  ({source.origin})")
     if is_all:
         changed = {changed_setting.name for changed_setting in changed_settings}
         for setting in all_settings():

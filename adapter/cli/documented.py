@@ -18,7 +18,7 @@ class DocumentedError(click.ClickException):
 
 
 class MisusedCommand(DocumentedError):
-    """A command was written as none can be: an unknown option, a value of the wrong kind, a file that is not there."""
+    """A command line that cannot be run: an unknown option, a value of the wrong kind, a file that is not there."""
 
     exit_code = click.UsageError.exit_code
 

@@ -79,6 +79,6 @@ _NAMED = re.compile(r"[a-z_]{3,}|--[a-z-]+")
 def find_settings_doc(message: str) -> str:
     """Return the place on the page of settings for the first setting that a message names, else the page."""
     names = {setting.name for setting in all_settings()}
-    found = (word.lstrip("-").replace("-", "_") for word in _NAMED.findall(message))
-    first = next((name for name in found if name in names), None)
+    words = (word.lstrip("-").replace("-", "_") for word in _NAMED.findall(message))
+    first = next((name for name in words if name in names), None)
     return "settings.md" if first is None else f"settings.md#{first.replace('_', '-')}"

@@ -160,12 +160,12 @@ def _read(baseline: Path | None) -> Report | None:
         raise Unusable(f"{baseline} is not the JSON of a report: {error}", "migration.md") from None
 
 
-def _compare(made: Report, older: Report, target: str) -> None:
+def _compare(newer: Report, older: Report, target: str) -> None:
     """Tell which losses on a target an older report lacks."""
     if all(one.name != target for one in older.targets):
         click.echo(f"The baseline has no target {target}: all of its losses count as new.", err=True)
         return
-    new = [one.code for one in new_losses(made, target, older)]
+    new = [one.code for one in new_losses(newer, target, older)]
     click.echo(f"New since the baseline, on {target}: {', '.join(new)}." if new else f"Nothing is new on {target}.")
 
 
@@ -241,11 +241,11 @@ def _run(
     return traffic_report, result.tally
 
 
-def _page(made: Report, tally: TrafficTally, question: Question, is_masked: bool) -> bytes:
+def _page(traffic_report: Report, tally: TrafficTally, question: Question, is_masked: bool) -> bytes:
     judge = make_judge(question._replace(models=(), shown=MAPPED))
     mapped = tally.targets.get(MAPPED)
     examples = examples_of(mapped, judge, MAPPED, is_masked=is_masked) if mapped else []
-    return html_page.render(made, MAPPED, examples, lint=_lint(question), is_masked=is_masked).encode()
+    return html_page.render(traffic_report, MAPPED, examples, lint=_lint(question), is_masked=is_masked).encode()
 
 
 def _lint(question: Question) -> Lint:
@@ -313,14 +313,16 @@ def accepts_schema(dialect: str, schema: bytes) -> bool:
     return predicted_error("gemini-3.8-flash", "generateContent", body) is None
 
 
-def _write(outputs: Outputs, made: Report, shown: str, failing: list[CodeReport], page: Callable[[], bytes]) -> None:
-    target = next((one for one in made.targets if one.name == shown), None)
+def _write(
+    outputs: Outputs, traffic_report: Report, shown: str, failing: list[CodeReport], page: Callable[[], bytes]
+) -> None:
+    target = next((one for one in traffic_report.targets if one.name == shown), None)
     _save(outputs.html, page)
-    _save(outputs.json, lambda: msgspec.json.format(msgspec.json.encode(made), indent=2))
-    _save(outputs.markdown, lambda: markdown.render(made, shown).encode())
+    _save(outputs.json, lambda: msgspec.json.format(msgspec.json.encode(traffic_report), indent=2))
+    _save(outputs.markdown, lambda: markdown.render(traffic_report, shown).encode())
     if target is not None:
-        _save(outputs.junit, lambda: junit.render(made, target, failing).encode())
-        log = sarif.document(made, target, __version__)
+        _save(outputs.junit, lambda: junit.render(traffic_report, target, failing).encode())
+        log = sarif.document(traffic_report, target, __version__)
         _save(outputs.sarif, lambda: orjson.dumps(log, option=orjson.OPT_INDENT_2))
 
 

@@ -74,8 +74,8 @@ def _key(kind: str, value: str | None) -> bytes:
 
 def _conversation_id(outline: _Outline) -> str:
     conversation = orjson.loads(bytes(outline.conversation))
-    found = conversation.get("id") if isinstance(conversation, dict) else conversation
-    return found if isinstance(found, str) else ""
+    id_ = conversation.get("id") if isinstance(conversation, dict) else conversation
+    return id_ if isinstance(id_, str) else ""
 
 
 def _prefixes(outline: _Outline) -> list[bytes]:

@@ -40,11 +40,11 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def files_below(paths: Iterable[Path]) -> list[Path]:
     """Return the files to read: named ones, and those with a known ending below named folders, sorted."""
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         inner = sorted(one for one in path.rglob("*") if one.is_file() and one.suffix in ENDINGS)
-        found += inner if path.is_dir() else [path]
-    return found
+        files += inner if path.is_dir() else [path]
+    return files
 
 
 def read_file(path: Path) -> Iterator[tuple[str, Found]]:
@@ -66,8 +66,8 @@ def _read_document(document: Any, place: Location) -> Iterator[tuple[str, Found]
     if reader is None:
         yield "", Unreadable(place, "no known format")
         return
-    for found in reader.read(document, place):
-        yield reader.name, found
+    for request in reader.read(document, place):
+        yield reader.name, request
 
 
 def _documents(path: Path) -> Iterator[tuple[Location, Any]]:

@@ -1,4 +1,4 @@
-"""Judging all of a recording: on every core, in bounded memory, and from where an interrupted run stopped.
+"""Judges a whole recording: on every core, in bounded memory, and from where an interrupted run stopped.
 
 The main process reads, links conversations and adds up; worker processes translate. At most two chunks a worker are on
 their way, so that memory does not grow with the recording. Chunks are added up in order: what a saved run holds is

@@ -67,11 +67,11 @@ def lossy_schemas(body: bytes, notes: Sequence[Note]) -> Iterator[LossySchema]:
 
 def _along(value: Any, path: str) -> list[Any]:
     """Return the values along a path, from the request to what stands there."""
-    found = [value]
+    values = [value]
     for step in _STEP.findall(path):
         value = value[int(step)] if isinstance(value, list) else value[step]
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _name(parents: Sequence[Any]) -> str:
@@ -82,12 +82,12 @@ def _name(parents: Sequence[Any]) -> str:
 def lint(schema: bytes, dialect: Dialect, accepts: Accepts) -> Any:
     """Return the schema to send in place of this one; None if every form of it loses something."""
     try:
-        found = _in_json_schema(_convert(schema, dialect), dialect)
-        sent = _convert(orjson.dumps(found), dialect)
+        rewritten = _in_json_schema(_convert(schema, dialect), dialect)
+        sent = _convert(orjson.dumps(rewritten), dialect)
     except UnusableSchema:
         return None
-    is_clean = not sent.notes and _in_json_schema(sent, dialect) == found
-    return found if is_clean and accepts(bytes(sent.schema)) else None
+    is_clean = not sent.notes and _in_json_schema(sent, dialect) == rewritten
+    return rewritten if is_clean and accepts(bytes(sent.schema)) else None
 
 
 def _convert(schema: bytes, dialect: Dialect) -> ConvertedSchema:
@@ -96,8 +96,8 @@ def _convert(schema: bytes, dialect: Dialect) -> ConvertedSchema:
 
 
 def _in_json_schema(converted: ConvertedSchema, dialect: Dialect) -> Any:
-    found = orjson.loads(bytes(converted.schema))
-    return found if dialect == "json" else _from_openapi(found)
+    schema = orjson.loads(bytes(converted.schema))
+    return schema if dialect == "json" else _from_openapi(schema)
 
 
 def _from_openapi(schema: Any) -> Any:

@@ -38,8 +38,8 @@ def losses_over(report: Report, target: str, threshold: Threshold, baseline: Rep
 
 def new_losses(report: Report, target: str, baseline: Report) -> list[CodeReport]:
     """Return the losses on a target that the baseline does not have there."""
-    known = {code.code for code in _codes(baseline, target)}
-    return [one for one in _codes(report, target) if one.code not in known]
+    older = {code.code for code in _codes(baseline, target)}
+    return [one for one in _codes(report, target) if one.code not in older]
 
 
 def _codes(report: Report, target: str) -> Sequence[CodeReport]:

@@ -13,7 +13,8 @@ from adapter.wire.gemini.generate import SafetySetting
 from adapter.wire.limits import Limits
 
 _NO_LIMIT = 2**53
-_LONGER = 366 * 86_400.0
+_EXTRA_LIFE_S = 366 * 86_400.0
+"""The time that the records of files outlive the responses: see `file_document_limits`."""
 
 LEAST_CONNECTIONS = 1_000
 """Connections to an upstream that are always allowed: one request may need several."""
@@ -151,7 +152,7 @@ def file_document_limits(settings: Settings) -> DocumentLimits:
     so a Redis that evicts first what expires first gives up responses before them.
     """
     return DocumentLimits(
-        max_age=settings.responses_max_age + _LONGER,
+        max_age=settings.responses_max_age + _EXTRA_LIFE_S,
         max_count=_NO_LIMIT,
         max_bytes=_NO_LIMIT,
         memory_bytes=_NO_LIMIT,

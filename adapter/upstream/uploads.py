@@ -37,6 +37,8 @@ POLL = 1.0
 """Seconds between two looks at a file that Gemini works on."""
 
 PROCESSING_POLLS = 300
+"""The most looks at such a file, which is five minutes."""
+
 _MAX_ANSWER = 256 * 1024
 _HEADER = "x-goog-upload-"
 
@@ -149,8 +151,8 @@ class FileUploads:
     async def _await_other(self, name: str, caller: Caller) -> File:
         """Wait for the file that another process uploads. Raises `UpstreamProtocolError`."""
         for _ in range(PROCESSING_POLLS):
-            if (found := await self.find(name, caller)) is not None:
-                return found
+            if (file := await self.find(name, caller)) is not None:
+                return file
             await self._sleep(POLL)
         raise UpstreamProtocolError(f"Gemini says that the file {name} exists already, but does not return it.")
 

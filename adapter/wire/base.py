@@ -60,7 +60,7 @@ def too_deep(text: str) -> bool:
 
 @cache
 def decoder(type_: Any) -> msgspec.json.Decoder[Any]:
-    """Return one decoder per type, kept."""
+    """Return the decoder of a type; it is built once."""
     return msgspec.json.Decoder(type_)
 
 

@@ -1,4 +1,4 @@
-"""Counting the values of a JSON text and its levels before anything is made of them.
+"""Counts the values and the levels of a JSON text before anything is made of them.
 
 Nothing here decodes. `values_at_most` takes half a nanosecond for each byte, counts what stands inside strings too and
 so never says too little. `check` is exact: it goes through the text in slices, takes the strings out of each with
@@ -55,7 +55,7 @@ def is_deeper(text: bytes, most: int) -> bool:
 
 
 def _is_deeper(brackets: bytes, depth: int, opened: int, most: int) -> bool:
-    """Return whether these brackets, of which so many open, lead from a depth to one beyond the limit."""
+    """Return whether brackets that begin at `depth` go deeper than `most` levels; `opened` of them open one."""
     if depth + opened <= most:
         return False
     return max(accumulate(map(_STEPS.__getitem__, brackets), initial=depth)) > most

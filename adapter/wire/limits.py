@@ -10,7 +10,7 @@ import msgspec
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers; each has a setting, `max_` and its name.
+    """The limits of one request; each has a setting, `max_` and its name.
 
     `values` are the values of the whole body (an empty list or object counts twice), `json_values` those of one
     free-form field or of JSON inside a text; `name_length` is of tools' names, in characters.

@@ -1,4 +1,4 @@
-"""Questions about a parsed request: its texts, the start of the current turn, the declared functions."""
+"""Reads parsed requests: their texts, the start of the current turn, the declared functions."""
 
 import re
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ EXACTLY = re.compile(r"\b(?:say|reply|answer|respond)(?: with| exactly)*:?\s+[\"
 
 
 def parts(content: Content) -> list[Part]:
-    """Return the parts of a content, maybe none."""
+    """Return the parts of a content; [] if it has none."""
     parts_: list[Part] = content.get("parts", [])
     return parts_
 
@@ -118,15 +118,15 @@ def built_in(request: Request) -> list[str]:
 
 
 def calling_config(request: Request) -> dict[str, Any]:
-    """Return `toolConfig.functionCallingConfig`, or nothing."""
-    found: dict[str, Any] = request.get("toolConfig", {}).get("functionCallingConfig", {})
-    return found
+    """Return `toolConfig.functionCallingConfig`; {} if it is not set."""
+    config: dict[str, Any] = request.get("toolConfig", {}).get("functionCallingConfig", {})
+    return config
 
 
 def generation_config(request: Request) -> dict[str, Any]:
-    """Return `generationConfig`, or nothing."""
-    found: dict[str, Any] = request.get("generationConfig", {})
-    return found
+    """Return `generationConfig`; {} if it is not set."""
+    config: dict[str, Any] = request.get("generationConfig", {})
+    return config
 
 
 def media(contents: list[Content]) -> Iterator[Part]:
@@ -149,6 +149,6 @@ def output_format(request: Request) -> tuple[str, Any]:
 
 
 def audio_format(request: Request) -> str:
-    """Return the form of speech that `responseFormat` asks for, or nothing."""
+    """Return the form of speech that `responseFormat` asks for; "" if it asks for none."""
     entries = generation_config(request).get("responseFormat", [])
     return next((entry["audio"].get("mimeType", "") for entry in entries if "audio" in entry), "")

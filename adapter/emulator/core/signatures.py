@@ -40,22 +40,22 @@ class SignatureReport(NamedTuple):
 
 
 def issue(key: bytes, model: Model, signed: bytes) -> str:
-    """Return the signature of `signed` (see `of_call`, `of_text`, `of_media`)."""
+    """Return the signature of `signed` (see `digest_call`, `digest_text`, `digest_media`)."""
     head = bytes([VERSION, int(model.generation)]) + signed
     return base64.b64encode(head + hmac.digest(key, head, "sha256")).decode()
 
 
-def of_call(call: dict[str, Any]) -> bytes:
+def digest_call(call: dict[str, Any]) -> bytes:
     """Return the digest of a function call."""
-    return digest(["call", call.get("name"), integral(call.get("args") or {})])
+    return digest(["call", call.get("name"), write_integers(call.get("args") or {})])
 
 
-def of_text(text: str) -> bytes:
+def digest_text(text: str) -> bytes:
     """Return the digest of a text, whatever its white space."""
     return digest(["text", " ".join(text.split())])
 
 
-def of_media(blob: dict[str, Any]) -> bytes:
+def digest_media(blob: dict[str, Any]) -> bytes:
     """Return the digest of inline data."""
     return digest(["media", hashlib.sha256(blob["data"]).hexdigest()])
 
@@ -65,29 +65,29 @@ def digest(value: Any) -> bytes:
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).digest()[:DIGEST_SIZE]
 
 
-def integral(value: Any) -> Any:
+def write_integers(value: Any) -> Any:
     """Replace numbers such as `1.0` by `1`: JSON has one kind of number."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     if isinstance(value, dict):
-        return {key: integral(item) for key, item in value.items()}
-    return [integral(item) for item in value] if isinstance(value, list) else value
+        return {key: write_integers(item) for key, item in value.items()}
+    return [write_integers(item) for item in value] if isinstance(value, list) else value
 
 
-def signed_by(part: Part, content: Content) -> bytes:
+def digest_signed(part: Part, content: Content) -> bytes:
     """Return the digest that a signature on this part must carry."""
     if "functionCall" in part:
-        return of_call(part["functionCall"])
+        return digest_call(part["functionCall"])
     if "inlineData" in part:
-        return of_media(part["inlineData"])
+        return digest_media(part["inlineData"])
     for server_side in ("toolCall", "toolResponse", "executableCode", "codeExecutionResult"):
         if server_side in part:
-            return digest([server_side, integral(part[server_side])])
-    return of_text(visible_text(content))
+            return digest([server_side, write_integers(part[server_side])])
+    return digest_text(visible_text(content))
 
 
-def fault(signature: bytes, key: bytes, signed: set[bytes]) -> str:
-    """Return why the signature is refused; nothing when it is good."""
+def find_fault(signature: bytes, key: bytes, signed: set[bytes]) -> str:
+    """Return why the signature is refused; "" if it is good."""
     head, mac = signature[: 2 + DIGEST_SIZE], signature[2 + DIGEST_SIZE :]
     if not hmac.compare_digest(mac, hmac.digest(key, head, "sha256")):
         return NOT_VALID
@@ -98,45 +98,45 @@ def check(contents: list[Content], model: Model, key: bytes, *, verify: bool = T
     """Check the signatures by the rules of Gemini 3 and later; earlier models check nothing."""
     if model.signatures != "required":
         return SignatureReport([], 0, 0)
-    violations = missing(contents)
+    violations = find_unsigned_steps(contents)
     verified = sentinels = 0
-    for signature, signed in signatures(contents):
+    for signature, signed in list_signatures(contents):
         if signature in SENTINELS:
             sentinels += 1
         elif not verify:
             verified += 1
-        elif problem := fault(signature, key, signed):
+        elif problem := find_fault(signature, key, signed):
             violations.append(problem)
         else:
             verified += 1
     return SignatureReport(violations, verified, sentinels)
 
 
-def signatures(contents: list[Content]) -> list[tuple[bytes, set[bytes]]]:
+def list_signatures(contents: list[Content]) -> list[tuple[bytes, set[bytes]]]:
     """Return every signature in the model's contents, with what it may sign."""
-    return [found for run in runs(contents) if run.role == "model" for found in of_run(run)]
+    return [signature for run in runs(contents) if run.role == "model" for signature in list_of_run(run)]
 
 
-def of_run(run: Run) -> list[tuple[bytes, set[bytes]]]:
+def list_of_run(run: Run) -> list[tuple[bytes, set[bytes]]]:
     """Return the signatures of a run with what each may sign: google-genai's chats keep each chunk as a content."""
-    found = []
+    signed = []
     spoken = ""
     for content in run.contents:
         for part in parts(content):
             spoken += "" if part.get("thought") else part.get("text", "")
             if part.get("thoughtSignature"):
-                found.append((part["thoughtSignature"], {signed_by(part, content), of_text(spoken)}))
+                signed.append((part["thoughtSignature"], {digest_signed(part, content), digest_text(spoken)}))
                 spoken = ""
-    return found
+    return signed
 
 
-def missing(contents: list[Content]) -> list[str]:
+def find_unsigned_steps(contents: list[Content]) -> list[str]:
     """Report each step of the current turn whose first call is unsigned (ai.google.dev thought-signatures, 2026-04)."""
-    found = []
+    violations = []
     start = turn_start(contents)
     for run in runs(contents[start:]):
         first = run.calls[:1] if run.role == "model" else []
         if first and not first[0].get("thoughtSignature"):
             position = start + run.start + next(i for i, content in enumerate(run.contents) if calls(content)) + 1
-            found.append(missing_signature(first[0]["functionCall"].get("name", ""), position))
-    return found
+            violations.append(missing_signature(first[0]["functionCall"].get("name", ""), position))
+    return violations

@@ -17,7 +17,7 @@ TOKEN = re.compile(rb"part (\d)")
 SPENT = ("candidatesTokenCount", "thoughtsTokenCount")
 
 
-def separate(request: Request) -> tuple[Request, int]:
+def split_token(request: Request) -> tuple[Request, int]:
     """Return the request without its token, and the number of the part that it asks for."""
     token = request.get("continuationToken")
     if token is None:
@@ -28,7 +28,7 @@ def separate(request: Request) -> tuple[Request, int]:
     return {name: value for name, value in request.items() if name != "continuationToken"}, int(match[1])
 
 
-def part(chunks: Chunks, number: int, calls: int, *, stuck: bool) -> Chunks:
+def cut_part(chunks: Chunks, number: int, calls: int, *, stuck: bool) -> Chunks:
     """Return the chunks of one part; `stuck`: no part is the last, and all have the same token."""
     start, end = (len(chunks) * one // calls for one in (number, number + 1))
     before = chunks[start - 1]["usageMetadata"] if start else {}
@@ -56,7 +56,7 @@ def empty_chunk(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]
     return subtract_usage(chunk, before) | {"candidates": [{"content": {"role": "model"}, "index": 0}]}
 
 
-def whole(chunks: Chunks) -> dict[str, Any]:
+def join_chunks(chunks: Chunks) -> dict[str, Any]:
     """Return the chunks of one part as one answer."""
     parts: list[dict[str, Any]] = []
     for chunk in chunks:

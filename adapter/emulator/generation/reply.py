@@ -195,7 +195,7 @@ def sign_parts(parts: list[Part], request: Request, model: Model, key: bytes) ->
         places = {calls[0]} if calls else {visible[-1], *places_of_media(parts)}
     whole = {"role": "model", "parts": parts}
     return [
-        part | {"thoughtSignature": signatures.issue(key, model, signatures.signed_by(part, whole))}
+        part | {"thoughtSignature": signatures.issue(key, model, signatures.digest_signed(part, whole))}
         if index in places
         else part
         for index, part in enumerate(parts)

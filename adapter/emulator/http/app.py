@@ -267,12 +267,12 @@ class Emulator:
 
     def generate(self, parsed: dict[str, Any], model: Model, fault: Fault | None) -> Response:
         """Answer `generateContent`."""
-        request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
+        request, number = continuing.split_token(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
         generated = service.answer(request, model, self.settings)
         self.record.count_signatures(generated.signatures)
         body = [whole(generated.reply)]
         if fault is not None and fault.calls > 1:
-            body = [continuing.whole(in_part(list(chunks(generated.reply)), number, fault))]
+            body = [continuing.join_chunks(in_part(list(chunks(generated.reply)), number, fault))]
         if fault is not None and fault.reshape is not None:
             body = fault.reshape(body)
         headers = HEADERS | {"x-gemini-service-tier": generated.reply.usage.tier}
@@ -282,7 +282,7 @@ class Emulator:
 
     def stream(self, parsed: dict[str, Any], model: Model, fault: Fault | None, *, sse: bool) -> Response:
         """Answer `streamGenerateContent`, as events or as an array."""
-        request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
+        request, number = continuing.split_token(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
         generated = service.answer(request, model, self.settings, streaming=True)
         self.record.count_signatures(generated.signatures)
         responses: Iterator[dict[str, Any]] = chunks(generated.reply)
@@ -316,7 +316,7 @@ def in_part(found: list[dict[str, Any]], number: int, fault: Fault) -> list[dict
     """Return the chunks of the part that a request asks for."""
     if fault.lost and number:
         raise overload_refusal()
-    return continuing.part(found, number, fault.calls, stuck=fault.stuck)
+    return continuing.cut_part(found, number, fault.calls, stuck=fault.stuck)
 
 
 class CutResponse(StreamingResponse):

@@ -38,7 +38,7 @@ METHODS = {"batchGenerateContent": "generateContent", "asyncBatchEmbedContent": 
 
 LIFE = 48 * 3600.0
 DEFAULT_PAGE = 50
-_POLL = 0.01
+_POLL_EVERY_S = 0.01
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
 
 
@@ -176,7 +176,7 @@ class EmulatedBatches:
     async def _run(self, job: EmulatedJob) -> None:
         clock, begins = self._settings.clock, job.created + self._settings.batch_delay
         while clock() < begins:
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_EVERY_S)
             if job.state in _ENDED:
                 return
             if clock() > job.created + LIFE:

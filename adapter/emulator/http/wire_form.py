@@ -43,10 +43,10 @@ def envelope(reply: EmulatedReply, candidates: list[dict[str, Any]], tally: Tall
 
 def content(parts: list[Part]) -> dict[str, Any]:
     """Return a candidate's content: `{"role": "model"}` alone if it has no parts."""
-    return {"parts": [plain(part) for part in parts], "role": "model"} if parts else {"role": "model"}
+    return {"parts": [encode_bytes(part) for part in parts], "role": "model"} if parts else {"role": "model"}
 
 
-def plain(part: Part) -> Part:
+def encode_bytes(part: Part) -> Part:
     """Replace the bytes of a part by base64."""
     if "inlineData" not in part:
         return part

@@ -33,8 +33,8 @@ PLAIN: tuple[Any, ...] = (0, 1, -1, 1.5, True, False, None, "", "a", [], {}, {"p
 
 def sample(schema: Any, hints: Hints | None = None, variant: int = 0) -> Any:
     """Return a value that the schema allows; `{}` when none was found."""
-    found = Sampler(schema, hints or Hints(), variant).value((), "")
-    return {} if found is NOTHING else found
+    value = Sampler(schema, hints or Hints(), variant).value((), "")
+    return {} if value is NOTHING else value
 
 
 def satisfies(schema: Any, value: Any) -> bool:

@@ -38,10 +38,10 @@ def path_of_url(url: str) -> str:
     """Return OpenAI's path for a URL of any host (Azure, a gateway's prefix), or "" for another endpoint."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
-    found = _RESOURCE.search(path)
-    is_other = found is not None and (path.startswith("/v1/organization") or not path.endswith(TRANSLATED))
-    if found is not None and is_other and (found.start() or not parts.scheme or path.startswith("/v1/")):
-        return f"/v1/{found[1]}"
+    match = _RESOURCE.search(path)
+    is_other = match is not None and (path.startswith("/v1/organization") or not path.endswith(TRANSLATED))
+    if match is not None and is_other and (match.start() or not parts.scheme or path.startswith("/v1/")):
+        return f"/v1/{match[1]}"
     return next(("/v1" + end for end in TRANSLATED if path.endswith(end) and not is_other), "")
 
 
@@ -108,8 +108,8 @@ def usage_of(usage: Any) -> RecordedUsage | None:
 
 
 def _count(values: Document, *names: str) -> int:
-    found = (values.get(name) for name in names)
-    return next((int(value) for value in found if isinstance(value, int | float)), 0)
+    counts = (values.get(name) for name in names)
+    return next((int(value) for value in counts if isinstance(value, int | float)), 0)
 
 
 def _detail(usage: Document, groups: tuple[str, ...], name: str) -> int:

@@ -41,26 +41,26 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
 
 
 def _request(span: Any, place: Location) -> Found:
-    given = {one.get("key"): _value(one.get("value")) for one in value_below(span, "attributes") or ()}
-    model = given.get("gen_ai.request.model")
+    attributes = {one.get("key"): _value(one.get("value")) for one in value_below(span, "attributes") or ()}
+    model = attributes.get("gen_ai.request.model")
     if model is None:
         return Unreadable(place, "not a span of a model's call")
-    messages = parse_json(given.get("gen_ai.input.messages"))
+    messages = parse_json(attributes.get("gen_ai.input.messages"))
     if not isinstance(messages, list):
         return Unreadable(place, "the span has no gen_ai.input.messages: the application records no content")
-    body: dict[str, Any] = {"model": model, "messages": [*_system(given), *_messages(messages)]}
-    body |= {field: given[name] for name, field in _PARAMETERS.items() if name in given}
-    if given.get("gen_ai.output.type") == "json":
+    body: dict[str, Any] = {"model": model, "messages": [*_system(attributes), *_messages(messages)]}
+    body |= {field: attributes[name] for name, field in _PARAMETERS.items() if name in attributes}
+    if attributes.get("gen_ai.output.type") == "json":
         body["response_format"] = {"type": "json_object"}
-    tools = parse_json(given.get("gen_ai.tool.definitions"))
+    tools = parse_json(attributes.get("gen_ai.tool.definitions"))
     if isinstance(tools, list) and tools:
         body["tools"] = [_tool(tool) for tool in tools]
     usage = {
-        "prompt_tokens": given.get("gen_ai.usage.input_tokens"),
-        "completion_tokens": given.get("gen_ai.usage.output_tokens"),
+        "prompt_tokens": attributes.get("gen_ai.usage.input_tokens"),
+        "completion_tokens": attributes.get("gen_ai.usage.output_tokens"),
     }
-    session = str(given.get("gen_ai.conversation.id") or span.get("traceId") or "")
-    answer = {"id": given.get("gen_ai.response.id"), "usage": usage}
+    session = str(attributes.get("gen_ai.conversation.id") or span.get("traceId") or "")
+    answer = {"id": attributes.get("gen_ai.response.id"), "usage": usage}
     return request(body, place, session=session, answer=answer)
 
 
@@ -78,8 +78,8 @@ def _value(value: Any) -> Any:
     return content
 
 
-def _system(given: dict[Any, Any]) -> list[dict[str, Any]]:
-    parts = parse_json(given.get("gen_ai.system_instructions"))
+def _system(attributes: dict[Any, Any]) -> list[dict[str, Any]]:
+    parts = parse_json(attributes.get("gen_ai.system_instructions"))
     text = "\n\n".join(str(part.get("content", "")) for part in parts or () if isinstance(part, dict))
     return [{"role": "system", "content": text}] if text else []
 

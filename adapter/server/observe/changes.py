@@ -19,8 +19,8 @@ EPOCH = secrets.token_hex(4)
 PAUSE = 0.25
 """Seconds in which changes are collected into one event: a busy server would redraw the page for each."""
 
-LOOK = 1.0
-ALIVE = 15.0
+LOOK_EVERY_S = 1.0
+ALIVE_EVERY_S = 15.0
 """Seconds between looks at running requests, and between heartbeats of a quiet connection."""
 
 
@@ -48,7 +48,7 @@ class Changes:
 
     async def wait(self) -> None:
         """Wait until something may have changed."""
-        seconds = LOOK if self._exchanges.running(self._client) else ALIVE
+        seconds = LOOK_EVERY_S if self._exchanges.running(self._client) else ALIVE_EVERY_S
         try:
             await asyncio.wait_for(self._signal.wait(), seconds)
         except TimeoutError:

@@ -228,7 +228,7 @@ def google_error(failure: Failure, error: Exception) -> GoogleErrorBody:
     return GoogleErrorBody(error=Status(code=code, message=reason.message, status=name, details=details))
 
 
-LIKE = 0.75
+LEAST_SIMILARITY = 0.75
 """The least similarity of a model's name that is suggested for a misspelt one (`difflib`)."""
 
 
@@ -263,7 +263,11 @@ class Failures:
         if error.code != "model_not_found" or not model or client is None:
             return failure
         names = self.known_models | {alias.model for alias in self._catalogue().alias}
-        like = [name for name in get_close_matches(model, names, 3, LIKE) if name != model and client.may_use(name)]
+        like = [
+            name
+            for name in get_close_matches(model, names, 3, LEAST_SIMILARITY)
+            if name != model and client.may_use(name)
+        ]
         if not like:
             return failure
         message = f"{error.message} Did you mean {like[0]}?"

@@ -165,7 +165,7 @@ def create_file(path: Path) -> None:
 def file_identity(path: Path) -> tuple[int, int] | None:
     """Return device and inode of a file, which change if it is removed and created anew; None if missing."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

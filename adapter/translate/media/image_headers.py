@@ -22,7 +22,7 @@ class ImageHeader(NamedTuple):
 
     @property
     def size(self) -> str:
-        """`1024x768`."""
+        """The pixels as OpenAI writes a size: `1024x768`."""
         return f"{self.width}x{self.height}"
 
 

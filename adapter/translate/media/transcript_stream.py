@@ -77,7 +77,7 @@ class TranscriptStream:
         return shown if self._pieces else shown.lstrip()
 
     def _needs_space(self, speech: HeardSpeech) -> bool:
-        """Tell whether a space is missing between two texts: Gemini's pieces of one text bring their own."""
+        """Return whether a space is missing between two texts: Gemini's pieces of one text bring their own."""
         before, after = self._last.text, speech.text
         if not before or not after or before[-1].isspace() or after[0].isspace():
             return False

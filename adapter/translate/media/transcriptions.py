@@ -203,7 +203,7 @@ def _sound(draft: _TranscriptionDraft) -> list[Part]:
 
 
 def is_cut(duration: float, response_format: str | None) -> bool:
-    """Tell whether a sound is cut, since it is too long for times: speakers of several pieces have no common names."""
+    """Return whether a sound is cut, being too long for times: speakers of several pieces have no common names."""
     return duration > LONGEST_TIMED and response_format in TIMED[:-1]
 
 

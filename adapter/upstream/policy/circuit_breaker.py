@@ -28,7 +28,11 @@ WINDOW = 10
 """Seconds of the past that count; one slot for each."""
 
 LEAST_CALLS = 20
+"""The fewest calls within the window that can open a circuit: half of two or three failing says nothing."""
+
 MAX_PAUSE = 60.0
+"""The longest time in seconds between two probes; it doubles with each one that fails."""
+
 MAX_CIRCUITS = 1_000
 """Clients choose the names of models, so the number of circuits needs a limit."""
 

@@ -26,8 +26,11 @@ from adapter.upstream.errors import (
 from adapter.upstream.settings import UpstreamSettings
 
 FIRST_WAIT = 0.5
+"""Seconds that a first retry waits at most; the bound doubles with each further one, up to `MAX_WAIT`."""
+
 MAX_WAIT = 8.0
-"""Seconds. If Gemini asks for more, the client gets the error with Retry-After instead of a connection that hangs."""
+"""The longest wait in seconds. If Gemini asks for more, the client gets the error with Retry-After instead of a
+connection that hangs."""
 
 MARGIN = 5.0
 """Seconds that must be left before the deadline: an attempt without time to be answered only costs money."""

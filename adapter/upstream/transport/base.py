@@ -99,7 +99,10 @@ async def retry_stale_connections(send: Callable[[Request], Coroutine[object, ob
 
 
 def tls_context(url: str, ca_file: str | None) -> ssl.SSLContext | None:
-    """Trust the system's certificates, or those of a PEM file. None for plain HTTP, since loading them is slow."""
+    """Return a context that trusts the system's certificates, or those of a PEM file; None for plain HTTP.
+
+    Loading the certificates is slow.
+    """
     return ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else None
 
 

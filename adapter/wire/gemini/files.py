@@ -30,6 +30,6 @@ class NewFileMetadata(Gemini):
 
 
 class StartUploadRequest(Gemini):
-    """The begin of an upload."""
+    """The request that begins an upload."""
 
     file: NewFileMetadata

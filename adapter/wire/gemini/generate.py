@@ -43,7 +43,7 @@ class FunctionCallingConfig(Gemini):
 
 
 class ToolConfig(Gemini):
-    """Settings of using tools."""
+    """Settings for the use of tools."""
 
     function_calling_config: FunctionCallingConfig | None = None
     retrieval_config: msgspec.Raw = ABSENT
@@ -157,7 +157,7 @@ class ModalityTokenCount(Gemini):
 
 
 class UsageMetadata(Gemini):
-    """Cumulative, also in a stream. total = prompt + candidates + toolUsePrompt + thoughts."""
+    """Counts of tokens, cumulative also in a stream. total = prompt + candidates + toolUsePrompt + thoughts."""
 
     prompt_token_count: int | None = None
     cached_content_token_count: int | None = None

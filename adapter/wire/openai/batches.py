@@ -26,7 +26,7 @@ class BatchError(msgspec.Struct, kw_only=True):
 
 
 class BatchErrors(msgspec.Struct, kw_only=True):
-    """All of them."""
+    """The reasons why a batch failed."""
 
     data: list[BatchError]
     object: str = "list"

@@ -107,7 +107,7 @@ class Choice(Wire):
 
 
 class PromptTokensDetails(Wire):
-    """Always all of `cached_tokens`, `audio_tokens`, `cache_write_tokens`."""
+    """Tokens of the prompt by kind; OpenAI always sends `cached_tokens`, `audio_tokens` and `cache_write_tokens`."""
 
     cached_tokens: int
     audio_tokens: int
@@ -185,7 +185,7 @@ class DeltaAudio(Wire):
 
 
 class Delta(Wire):
-    """One kind of payload at a time (Continue reads them with else-if)."""
+    """The news of an event: one kind of payload at a time (Continue reads them with else-if)."""
 
     role: str | None = None
     content: str | None = None

@@ -13,6 +13,6 @@ class Error(Wire):
 
 
 class ErrorBody(Wire):
-    """The body."""
+    """The body of an error answer."""
 
     error: Error

@@ -176,7 +176,7 @@ class ResponseError(Wire):
 
 
 class InputTokensDetails(Wire):
-    """Always both."""
+    """Tokens of the input by kind; both are always sent."""
 
     cached_tokens: int
     cache_write_tokens: int

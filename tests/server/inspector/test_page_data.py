@@ -194,7 +194,7 @@ def test_an_excerpt_is_found_before_tools(size_bytes, excerpt):
 
 
 async def test_a_page_that_is_closed_makes_room_for_another_at_once(monkeypatch):
-    monkeypatch.setattr(changes, "ALIVE", 10 * PATIENCE)
+    monkeypatch.setattr(changes, "ALIVE_EVERY_S", 10 * PATIENCE)
     async with run_upstream(says_hello) as upstream, adapter(upstream, heartbeat_after=10 * PATIENCE) as client:
         async with AsyncExitStack() as stack:
             for _ in range(MAX_VIEWERS):
