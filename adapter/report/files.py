@@ -12,7 +12,7 @@ import orjson
 import yaml
 
 from adapter.report.readers import har, helicone, langfuse, langsmith, litellm, plain, spans, vcr
-from adapter.report.readers.base import Reader, within
+from adapter.report.readers.base import Reader, locate_piece
 from adapter.report.records import Found, Location, Unreadable
 
 READERS: tuple[Reader, ...] = (
@@ -132,4 +132,4 @@ def _unfold(document: Any, place: Location) -> Iterator[tuple[Location, Any]]:
         yield place, document
         return
     for number, item in enumerate(listed, 1):
-        yield within(place, "item", number), item
+        yield locate_piece(place, "item", number), item

@@ -57,15 +57,15 @@ def lossy_schemas(body: bytes, notes: Sequence[Note]) -> Iterator[LossySchema]:
             by_place.setdefault(root[1], []).append(loss)
     request = orjson.loads(body) if by_place else None
     for place, losses in by_place.items():
-        *parents, _ = _along(request, place)
-        schema = orjson.dumps(_along(request, place)[-1])
+        *parents, _ = _values_along(request, place)
+        schema = orjson.dumps(_values_along(request, place)[-1])
         if len(schema) <= LONGEST_SCHEMA:
             field = re.sub(r"\[\d+\]", "", place)
             key = blake2b(field.encode() + schema, digest_size=16).hexdigest()
             yield LossySchema(key, _name(parents), field, schema, tuple(losses))
 
 
-def _along(value: Any, path: str) -> list[Any]:
+def _values_along(value: Any, path: str) -> list[Any]:
     """Return the values along a path, from the request to what stands there."""
     values = [value]
     for step in _STEP.findall(path):

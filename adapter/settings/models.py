@@ -56,7 +56,7 @@ class Calendar:
         self._day_ends = 0.0
         self._of_today: dict[Platform, Catalogue] = {}
 
-    def of(self, platform: Platform) -> Catalogue:
+    def catalogue_of(self, platform: Platform) -> Catalogue:
         """Return today's catalogue of a platform. It is the same object all day, so that caches by it work."""
         now = self._clock()
         if not self._day_ends - DAY <= now < self._day_ends:

@@ -39,7 +39,7 @@ def ledger_of(notes: Sequence[Note], found: Iterable[Anchor], body: Any) -> list
     covered = {target for entry in entries for target in entry.targets}
     rest: dict[str, list[str]] = {}
     for place, pointer in anchors:
-        if not covered.intersection(_above(pointer)):
+        if not covered.intersection(_ancestors(pointer)):
             rest.setdefault(place, []).append(pointer)
     return entries + [LedgerEntry(Note(place, Fate.EXACT), pointers) for place, pointers in rest.items()]
 
@@ -124,7 +124,7 @@ def _prefixes(path: str) -> Iterator[str]:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
 
 
-def _above(pointer: str) -> Iterator[str]:
+def _ancestors(pointer: str) -> Iterator[str]:
     """Yield a pointer, and the ones above it."""
     while pointer:
         yield pointer

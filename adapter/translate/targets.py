@@ -31,11 +31,11 @@ def full_ledger(plan: Plan, body: dict[str, Any], path: Callable[[str], str] | N
 
 def anchors_of(plan: Plan, body: dict[str, Any], path: Callable[[str], str]) -> Iterator[Anchor]:
     """Yield every path of the client's request that arrives, with its pointer in Gemini's."""
-    for chats, pointer in (*trace_messages(plan.context), *_of_tools(plan, body), *_of_fields(plan, body)):
+    for chats, pointer in (*trace_messages(plan.context), *_anchor_tools(plan, body), *_anchor_fields(plan, body)):
         yield Anchor(path(chats), pointer)
 
 
-def _of_tools(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _anchor_tools(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield declarations by their names, built-in tools by their order."""
     names, native = _tool_paths(plan)
     request = plan.context.request
@@ -73,7 +73,7 @@ def _tool_paths(plan: Plan) -> tuple[dict[str, str], list[str]]:
     return names, native
 
 
-def _of_fields(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _anchor_fields(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the anchors of all other fields: what their rules set, as far as it is in the body."""
     for field, value in RULES.fields.list_sent(plan.context.request):
         fragment = None if field == "messages" else RULES[field](value, plan.context).fragment
@@ -81,14 +81,14 @@ def _of_fields(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             continue
         for pointer, leaf in leaves(orjson.loads(encode(fragment))):
             if not pointer.startswith(("/tools/", "/safetySettings/")) and value_at(body, pointer) == leaf:
-                yield from _of_leaf(field, pointer)
+                yield from _anchor_leaf(field, pointer)
     # Asked for by the adapter itself, where no extension does: see the injected note.
     yield "audio.format", "/generationConfig/responseFormat/audio/mimeType"
     for number, setting in enumerate(body.get("safetySettings") or ()):
         yield _source_of_setting(plan, setting), f"/safetySettings/{number}"
 
 
-def _of_leaf(field: str, pointer: str) -> Iterator[tuple[str, str]]:
+def _anchor_leaf(field: str, pointer: str) -> Iterator[tuple[str, str]]:
     """Yield the field at its pointer; an answer's schema also at the path of its notes."""
     for key in ("/generationConfig/responseJsonSchema", "/generationConfig/responseSchema"):
         if field == "response_format" and pointer.startswith(key):

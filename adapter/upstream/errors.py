@@ -28,9 +28,9 @@ from adapter.wire.gemini.errors import (
     NAMES,
     ErrorBody,
     Status,
+    find_retry_delay,
     is_balance,
     is_daily_quota_exhausted,
-    told_wait,
 )
 
 Phase = Literal["connect", "first byte", "between bytes", "total"]
@@ -180,14 +180,16 @@ def from_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> Up
     if http_status < 400:
         return UpstreamProtocolError(f"The upstream answered HTTP {http_status}.")
     error = parse_status(body, http_status)
-    return UpstreamError(429 if is_balance(error) else http_status, error, told_wait(error, _header_delay(headers)))
+    return UpstreamError(
+        429 if is_balance(error) else http_status, error, find_retry_delay(error, _header_delay(headers))
+    )
 
 
 def from_event(payload: bytes) -> UpstreamError:
     """Build the error for an `{"error": ...}` inside a 200; its code takes the place of the HTTP status."""
     error = parse_status(payload, 502)
     code = error.code or 502
-    return UpstreamError(code if 400 <= code < 600 else 502, error, told_wait(error, None))
+    return UpstreamError(code if 400 <= code < 600 else 502, error, find_retry_delay(error, None))
 
 
 def is_exhausted(error: Status) -> bool:

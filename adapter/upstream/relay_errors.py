@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.wire.gemini.errors import BALANCE, RELAY, ErrorDetail, Status, relay_code, told_wait
+from adapter.wire.gemini.errors import BALANCE, RELAY, ErrorDetail, Status, find_retry_delay, relay_code
 
 MAX_WORDS = 2_000
 MAX_CODE = 64
@@ -59,7 +59,7 @@ def parse_relay_status(body: bytes) -> Status | None:
 def mark_empty_balance(error: Status, http_status: int) -> Status:
     """Mark an error that means an empty account, which waiting does not fill; return others unchanged."""
     says_empty = _CODE_OF_MONEY.search(relay_code(error) or "") or _WORDS_OF_MONEY.search(error.message or "")
-    if told_wait(error, None) is not None or not (says_empty or http_status == _PAYMENT_REQUIRED):
+    if find_retry_delay(error, None) is not None or not (says_empty or http_status == _PAYMENT_REQUIRED):
         return error
     details = [*(error.details or ()), ErrorDetail(type=BALANCE)]
     return Status(code=429, message=error.message, status="RESOURCE_EXHAUSTED", details=details)

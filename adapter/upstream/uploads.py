@@ -89,7 +89,7 @@ class FileUploads:
                 file = await self._await_other(name, caller)
             else:
                 file = await self._send(address, size, read, caller)
-        return await self._until_usable(file, caller)
+        return await self._wait_until_usable(file, caller)
 
     async def _start(self, name: str, mime_type: str, size: int, caller: Caller) -> str:
         """Begin; return the query of the address where the bytes go. Its host is always this upstream's."""
@@ -156,7 +156,7 @@ class FileUploads:
             await self._sleep(POLL)
         raise UpstreamProtocolError(f"Gemini says that the file {name} exists already, but does not return it.")
 
-    async def _until_usable(self, file: File, caller: Caller) -> File:
+    async def _wait_until_usable(self, file: File, caller: Caller) -> File:
         """Wait until Gemini has processed a file (films and sounds). Raises `UpstreamError`."""
         for _ in range(PROCESSING_POLLS):
             if file.state == "FAILED":

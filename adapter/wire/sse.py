@@ -26,7 +26,7 @@ BLANK = "\0"
 """A text in whose place another one comes."""
 
 
-def around(value: Any) -> tuple[bytes, bytes]:
+def split_at_blank(value: Any) -> tuple[bytes, bytes]:
     """Return the bytes of an event before and after its last text, which is BLANK.
 
     Quotes inside a text are escaped, so what is found is a whole text.

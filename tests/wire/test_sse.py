@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_answer import ChatCompletionChunk, ChunkChoice, Delta
 from adapter.wire.openai.models import Model, ModelList
-from adapter.wire.sse import BLANK, around, event, named_event
+from adapter.wire.sse import BLANK, event, named_event, split_at_blank
 
 TEXT = st.text(st.one_of(st.sampled_from('\0"\\u0\n\u2028'), st.characters(exclude_categories=["Cs"])))
 
@@ -18,7 +18,7 @@ def test_an_event_around_a_text_is_the_event_with_that_text(text, id_, model):
         choice = ChunkChoice(index=0, delta=Delta(content=said), finish_reason=None)
         return ChatCompletionChunk(id=id_, object="o", created=1, model=model, choices=[choice], service_tier="flex")
 
-    before, behind = around(chunk(BLANK))
+    before, behind = split_at_blank(chunk(BLANK))
     assert before + encode(text) + behind == event(chunk(text))
 
 

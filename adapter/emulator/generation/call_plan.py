@@ -71,7 +71,7 @@ def choose(request: Request, text: str, *, counting: bool) -> list[dict[str, Any
     functions = callable_functions(request)
     chosen = find_named(functions, text)
     if not chosen and (counting or mode(request) == "ANY" or not EXACTLY.search(text)):
-        chosen = named_in_part(functions, text) or best_described(functions, text)
+        chosen = named_in_part(functions, text) or find_best_described(functions, text)
     if chosen or not (counting or mode(request) == "ANY"):
         return chosen
     return functions if counting else functions[:1]
@@ -124,7 +124,7 @@ def singular(words: set[str]) -> set[str]:
     return {word.removesuffix("s") for word in words}
 
 
-def best_described(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+def find_best_described(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
     """Return the function whose description shares most words with the text; the first declared wins a tie."""
     words = content_words(text)
     return best_by([len(words & content_words(function.get("description", ""))) for function in functions], functions)

@@ -44,7 +44,7 @@ class Tally:
         for part in parts:
             if "inlineData" in part:
                 kind = modality(part["inlineData"]["mimeType"])
-                self.made[kind] = self.made.get(kind, 0) + made_units(part["inlineData"]["data"], kind, self.model)
+                self.made[kind] = self.made.get(kind, 0) + count_units(part["inlineData"]["data"], kind, self.model)
             elif not part.get("thought"):
                 text = part.get("text", "") + part.get("audioTranscription", {}).get("text", "")
                 self.text_bytes += len(text.encode())
@@ -56,7 +56,7 @@ class Tally:
         return {"TEXT": -(-self.text_bytes // BYTES_PER_TOKEN) + self.structures, **made}
 
 
-def made_units(data: bytes, kind: str, model: Model) -> int:
+def count_units(data: bytes, kind: str, model: Model) -> int:
     """Return the tokens of a picture, or the bytes of a sound, which may come in pieces that are counted together."""
     return model.image_tokens if kind == "IMAGE" else len(data)
 

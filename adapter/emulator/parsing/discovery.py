@@ -63,11 +63,11 @@ def kind(message: str, field: str, value: dict[str, Any], enums: dict[str, list[
     if value["type"] == "array":
         return f"[{kind(message, field, value['items'], enums)}]"
     if value["type"] == "object":
-        return of_object(message, field, value.get("additionalProperties", {}), enums)
+        return describe_object(message, field, value.get("additionalProperties", {}), enums)
     return scalar(value)
 
 
-def of_object(message: str, field: str, values: dict[str, Any], enums: dict[str, list[str]]) -> str:
+def describe_object(message: str, field: str, values: dict[str, Any], enums: dict[str, list[str]]) -> str:
     """Return the type word of an object; a map of anything is a Struct on the wire."""
     if values.get("type", "any") == "any" and "$ref" not in values:
         return "struct"

@@ -132,12 +132,14 @@ def read_message(body: dict[str, Any], message: str, path: str, violations: Viol
         field = fields.get(name)
         if field is None:
             violations.report_unknown(name, path, "Cannot find field.")
-        elif value is not None and not oneof_taken(field, message, parsed, path, violations):
+        elif value is not None and not report_second_member(field, message, parsed, path, violations):
             parsed[field.name] = read_field(field, value, join(path, snake(field.name)), (name, path), violations)
     return parsed
 
 
-def oneof_taken(field: FieldType, message: str, parsed: dict[str, Any], path: str, violations: Violations) -> bool:
+def report_second_member(
+    field: FieldType, message: str, parsed: dict[str, Any], path: str, violations: Violations
+) -> bool:
     """Report a second member of a oneof; the first stays."""
     oneof, members = ONEOFS.get(message, ("", ()))
     if field.name not in members or not any(member in parsed for member in members):

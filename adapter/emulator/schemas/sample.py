@@ -69,11 +69,11 @@ class Sampler:
     def candidates(self, nodes: Nodes, name: str, depth: int, variant: int) -> Iterator[Any]:
         """Yield candidates from every alternative of the schema, then plain values."""
         for level in flatten(self.document, nodes):
-            yield from self.of_level(level, name, depth, variant)
+            yield from self.level_candidates(level, name, depth, variant)
         if depth < 3:
             yield from PLAIN
 
-    def of_level(self, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
+    def level_candidates(self, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
         """Yield enumerated values, defaults, then candidates of each type."""
         if level.values is not None:
             yield from self.order_values(level.values, variant)
@@ -81,7 +81,7 @@ class Sampler:
         if "object" not in level.types or not level.properties:
             yield from (node.schema["default"] for node in level.schemas if node.schema.get("default") is not None)
         for type_ in sorted(level.types, key=lambda type_: preference(type_, level)):
-            yield from self.of_type(type_, level, name, depth, variant)
+            yield from self.type_candidates(type_, level, name, depth, variant)
 
     def order_values(self, values: tuple[Any, ...], variant: int) -> Iterator[Any]:
         """Yield the values that the text names, then the others in order."""
@@ -89,7 +89,7 @@ class Sampler:
         start = (variant + self.variant) % len(values)
         yield from [*mentioned, *values[start:], *values[:start]]
 
-    def of_type(self, type_: str, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
+    def type_candidates(self, type_: str, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
         """Yield candidates of one type."""
         match type_:
             case "object":

@@ -140,7 +140,7 @@ def value_below(document: Any, *names: str) -> Any:
     return document
 
 
-def within(place: Location, label: str, number: int) -> Location:
+def locate_piece(place: Location, label: str, number: int) -> Location:
     """Return the place of a numbered piece of a document; numbers start at 1."""
     position = f"{place.position}, {label} {number}" if place.position else f"{label} {number}"
     return Location(place.file, position)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from adapter.report.readers.base import Reader, request, value_below, within
+from adapter.report.readers.base import Reader, locate_piece, request, value_below
 from adapter.report.records import Found, Location, Unreadable
 
 
@@ -17,7 +17,7 @@ def _matches(document: Any) -> bool:
 
 def _read(document: Any, place: Location) -> Iterator[Found]:
     for number, entry in enumerate(document["log"]["entries"], 1):
-        at = within(place, "entry", number)
+        at = locate_piece(place, "entry", number)
         url = value_below(entry, "request", "url")
         text = value_below(entry, "request", "postData", "text")
         if value_below(entry, "request", "method") != "POST" or not text:

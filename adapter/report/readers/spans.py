@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from adapter.report.readers.base import Reader, parse_json, request, value_below, within
+from adapter.report.readers.base import Reader, locate_piece, parse_json, request, value_below
 from adapter.report.records import Found, Location, Unreadable
 
 _PARAMETERS = {
@@ -37,7 +37,7 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
         for span in value_below(scope, "spans") or ()
     ]
     for number, span in enumerate(spans, 1):
-        yield _request(span, within(place, "span", number))
+        yield _request(span, locate_piece(place, "span", number))
 
 
 def _request(span: Any, place: Location) -> Found:

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-from adapter.report.readers.base import Reader, parse_json, request, value_below, within
+from adapter.report.readers.base import Reader, locate_piece, parse_json, request, value_below
 from adapter.report.records import Found, Location, Unreadable
 
 
@@ -27,7 +27,7 @@ def _read_ruby(document: Any, place: Location) -> Iterator[Found]:
 
 def _read(interactions: list[Any], place: Location) -> Iterator[Found]:
     for number, interaction in enumerate(interactions, 1):
-        at = within(place, "interaction", number)
+        at = locate_piece(place, "interaction", number)
         sent = value_below(interaction, "request") or {}
         if str(sent.get("method", "")).upper() != "POST":
             yield Unreadable(at, "not a POST")

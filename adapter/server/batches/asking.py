@@ -123,7 +123,7 @@ class RequestSender:
             except Exception as error:  # noqa: BLE001 - it becomes the line, or is raised again
                 line, is_good = self._context.failed_line(request, error), False
             # A paid answer must not be lost because a disk is full for a while.
-            await self._context.until_stored(partial(_append, answers, line[:-1] + b"\t%d\n" % number))
+            await self._context.retry_until_stored(partial(_append, answers, line[:-1] + b"\t%d\n" % number))
             counts.completed += is_good
             counts.failed += not is_good
         except (OSError, NotStored) as error:
@@ -149,7 +149,7 @@ class RequestSender:
                 planned = await self._planner.plan(request.body)
                 begin()
                 answers = [await self._call(planned.model, *call, planned.pin) for call in planned.calls]
-                answer = await self._context.until_stored(partial(planned.finish, answers, False))
+                answer = await self._context.retry_until_stored(partial(planned.finish, answers, False))
                 line = self._context.line_id(request.place.line, request.custom_id)
                 return batches.output_line(line, answer, attempts)
             except UpstreamError as error:

@@ -150,7 +150,7 @@ class BatchContext:
         )
 
     def _failure(self, error: Exception) -> Failure:
-        return self.service.failures.of(error, self.batch.id, self.client)
+        return self.service.failures.build(error, self.batch.id, self.client)
 
     async def retry(self, attempt: Callable[[], Awaitable[None]]) -> None:
         """Run `attempt`, and again after temporary errors, until the batch should end. Raises `UpstreamError`."""
@@ -166,7 +166,7 @@ class BatchContext:
                 await self.sleep(max(pause, error.retry_after or 0.0))
                 pause = min(2 * pause, RETRY_LAST)
 
-    async def until_stored(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def retry_until_stored(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `attempt`; if the disk is full or the store fails, run it again later."""
         while True:
             try:

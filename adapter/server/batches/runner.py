@@ -31,8 +31,8 @@ class BatchRunner:
         if context.state.phase not in ("translate", "over"):
             context.places.load()
         while context.state.phase != "over":
-            await context.until_stored(self._phases[context.state.phase])
-        await context.until_stored(self._publish_end)
+            await context.retry_until_stored(self._phases[context.state.phase])
+        await context.retry_until_stored(self._publish_end)
         await self._jobs.forget()
         await run_to_end(context.folder.remove)
 

@@ -21,7 +21,7 @@ from adapter.wire.json_counts import values_at_most
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
-from adapter.wire.sse import BLANK, DONE, around, event, events
+from adapter.wire.sse import BLANK, DONE, event, events, split_at_blank
 
 
 async def create_chat_completion(call: Call) -> None:
@@ -105,7 +105,7 @@ class ChatWriter:
             self.machine.note_continuation()
         if not reply.unknown and (text := self.machine.plain_text(response)) is not None:
             if self._around is None:
-                self._around = around(self.machine.text_chunk(BLANK))
+                self._around = split_at_blank(self.machine.text_chunk(BLANK))
             before, behind = self._around
             return before + encode(text) + behind
         self._around = None

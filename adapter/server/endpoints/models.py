@@ -57,7 +57,7 @@ async def list_models(call: Call) -> None:
     """Answer with all models, and the operator's own names for them."""
     service = call.service
     names = service.catalogue
-    found = {_bare(one): one for one in await service.models.of(call.client.key)}
+    found = {_bare(one): one for one in await service.models.fetch(call.client.key)}
     service.failures.known_models = frozenset(found)
     models = [_model(name, names, one) for name, one in found.items()]
     models += [_own_model(alias, names) for alias in service.listing.models if not set(alias) & set("*?[")]

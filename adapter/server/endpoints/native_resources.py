@@ -186,7 +186,7 @@ async def _keep_own(call: Call, collection: str, page: Page) -> int:
     count = 0
     for field, items in _lists(page):
         names = [pass_through.name_in_path(resource.name) or f"{collection}/{resource.id}" for resource, _ in items]
-        known = await call.service.owners.of(names, call.client.id)
+        known = await call.service.owners.find_pins(names, call.client.id)
         left = [one for name, (_, one) in zip(names, items, strict=True) if name in known]
         page[field] = msgspec.Raw(encode(left))
         count += len(left)
@@ -210,7 +210,7 @@ async def upload(call: Call) -> None:
     """
     service, query = call.service, query_of(call)
     if "upload_id" in query:
-        client_id, pin = await service.owners.of_upload(query["upload_id"])
+        client_id, pin = await service.owners.find_upload(query["upload_id"])
         call.client = Client(client_id, None)
     else:
         call.client = service.access.client(call.scope, takes_key_in_url=True)

@@ -72,7 +72,7 @@ async def open_responses_socket(call: Call) -> None:
         _check_origin(call.scope, service)
         service.sockets.reserve(1)
     except (AccessDenied, KeyInUrl, ForeignPage, Overloaded) as error:
-        failure = service.failures.of(error, "", None)
+        failure = service.failures.build(error, "", None)
         denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
         await socket.send_denial_response(denial)
         return
@@ -102,7 +102,7 @@ class ResponsesSocket:
         self._socket = socket
         self._client = opened_by.client
         self._local = MemoryDocuments(LOCAL)
-        self._memory = Memory(*opened_by.service.state.beside(self._local))
+        self._memory = Memory(*opened_by.service.state.layer_over(self._local))
         self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
         self._sending = asyncio.Lock()
         self._held = 0
@@ -244,7 +244,7 @@ class ResponsesSocket:
 
     async def _refuse(self, error: Exception) -> None:
         """Tell of an event that is in no lane."""
-        await self._send(_error(self._service.failures.of(error, "", self._client)))
+        await self._send(_error(self._service.failures.build(error, "", self._client)))
 
     async def _send(self, value: Any, stream_id: str | None = None) -> None:
         await self.send(encode(value), stream_id)

@@ -275,10 +275,10 @@ class Jobs:
         else:
             mark = Document(_mark(response_id), b"true", response_id)
             await self._state_of(answer_of(record)).put([mark], client)
-            await self._until_ended(response_id, client)
+            await self._wait_until_ended(response_id, client)
         return await self.find(response_id, client)
 
-    async def _until_ended(self, response_id: str, client: str) -> None:
+    async def _wait_until_ended(self, response_id: str, client: str) -> None:
         """Wait until a response that another process runs has ended, but not too long."""
         with suppress(TimeoutError):
             # The other process looks for marks once every `BEAT`, and has to store the end as well.

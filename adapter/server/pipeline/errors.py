@@ -244,7 +244,7 @@ class Failures:
         self._access = access
         self._catalogue = catalogue
 
-    def of(self, error: Exception, request_id: str, client: Client | None) -> Failure:
+    def build(self, error: Exception, request_id: str, client: Client | None) -> Failure:
         """Make OpenAI's error for an exception."""
         own_key = client is not None and client.key is not None
         made = failure_of(error, request_id, own_key=own_key, upstream=self._label)
@@ -252,7 +252,7 @@ class Failures:
 
     def record(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
         """Make the same for an exchange, and record it there."""
-        failure = self._with_hint(self.of(error, exchange.id, client), exchange.model_asked, client)
+        failure = self._with_hint(self.build(error, exchange.id, client), exchange.model_asked, client)
         exchange.error = failure.body.error.code or failure.body.error.type
         return failure
 

@@ -46,7 +46,7 @@ class ModelLists:
         self._upstream = upstream
         self._lists: OrderedDict[str | None, _List] = OrderedDict()
 
-    async def of(self, key: str | None) -> list[Model]:
+    async def fetch(self, key: str | None) -> list[Model]:
         """Return all models. Raises `UpstreamError`."""
         listing = self._lists.get(key)
         if listing is None or time.monotonic() - listing.asked_at > LIST_TTL_S or _has_failed(listing.models):

@@ -88,7 +88,7 @@ class ChatPlanner:
 
     def catalogue(self, place: Place | None = None) -> Catalogue:
         """Return today's models of a place, or of the first one."""
-        return self._calendar.of((place or self._places[0]).options.platform)
+        return self._calendar.catalogue_of((place or self._places[0]).options.platform)
 
     async def plan(
         self,
@@ -110,7 +110,7 @@ class ChatPlanner:
         client.check(request.model)
         # Clients choose names: a cache of very long ones would fill the memory.
         find = self._find_routes if len(request.model) <= MAX_CACHED_NAME else self._routes_of
-        served, usual, routes = find(request.model, self._calendar.of(self._platform))
+        served, usual, routes = find(request.model, self._calendar.catalogue_of(self._platform))
         if (request.n or 1) > self._settings.max_choices:
             raise Rejected(
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"

@@ -136,7 +136,7 @@ class Service:
         records = self.files.records
         self.owners = NameOwners(records, settings.responses_max_age)
         self.image_links = ImageLinks(self.files, settings.public_url or "")
-        self.unstored = self.state.forgetful(UNSTORED_FOR)
+        self.unstored = self.state.with_max_age(UNSTORED_FOR)
         self.shutdown = GracefulShutdown(settings.shutdown_delay, settings.shutdown_grace)
         self.options = options(settings, upstream.settings.name)
         self.predict: Predict | None = None

@@ -28,7 +28,7 @@ class NameOwners:
             documents = [Document(f"{_PREFIX}{name}", pin.encode()) for name in names]
             await self._documents.put(documents, client, self._max_age)
 
-    async def of(self, names: Collection[str], client: str) -> dict[str, str]:
+    async def find_pins(self, names: Collection[str], client: str) -> dict[str, str]:
         """Return the names that belong to the client, each with the key that made it."""
         if not names:
             return {}
@@ -40,7 +40,7 @@ class NameOwners:
 
         Raises `NotStored` for names of different keys; `strictly`: also for a name that is not the client's.
         """
-        pins_by_name = await self.of(names, client)
+        pins_by_name = await self.find_pins(names, client)
         for name in names if strictly else ():
             if name not in pins_by_name:
                 raise NotStored(f"{name[:100]} does not exist, or another client has made it.")
@@ -60,7 +60,7 @@ class NameOwners:
         begun = Document(f"{_UPLOAD}{upload_id}", f"{pin} {client}".encode())
         await self._documents.put([begun], "", self._max_age)
 
-    async def of_upload(self, upload_id: str) -> tuple[str, str]:
+    async def find_upload(self, upload_id: str) -> tuple[str, str]:
         """Return the client that began an upload, and the key for it. Raises `NotStored`."""
         key = f"{_UPLOAD}{upload_id}"
         found = (await self._documents.get([key], "")).get(key)

@@ -89,12 +89,12 @@ class Recall:
         if isinstance(request.input, str) and not any(texts):
             return Past(request, 0, source, given, history, held)
         if source:
-            return await self._behind(texts, Past(request, 0, source, given, history, held), client)
+            return await self._prepend_stored(texts, Past(request, 0, source, given, history, held), client)
         if given and given is not request.input:
             text, request = None, msgspec.structs.replace(request, input=given)
         return Past(request, 0, source, given, history, held, text=text)
 
-    async def _behind(self, texts: list[bytes], past: Past, client: str) -> Past:
+    async def _prepend_stored(self, texts: list[bytes], past: Past, client: str) -> Past:
         """Put stored items before a request's own. Raises `LimitExceeded`, `Rejected`, `NotStored`."""
         histories, source, given = self._histories, past.source, past.given
         memory, stored = histories.prefixes, b",".join(filter(None, texts))

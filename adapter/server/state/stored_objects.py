@@ -57,7 +57,7 @@ class State(Recall):
         self._max_age = max_age
         self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def forgetful(self, max_age: float) -> "State":
+    def with_max_age(self, max_age: float) -> "State":
         """Return a store like this one whose documents expire so many seconds after they were last written."""
         return State(self.documents, self._histories, max_age)
 
@@ -79,7 +79,7 @@ class State(Recall):
                 continue
         return None
 
-    def beside(self, local: DocumentStore) -> "tuple[Recall, State]":
+    def layer_over(self, local: DocumentStore) -> "tuple[Recall, State]":
         """Return a store that reads this one and another as one, and the other store alone."""
         return Recall(Layered(local, self.documents), self._histories), State(local, self._histories)
 

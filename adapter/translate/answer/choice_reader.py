@@ -141,7 +141,7 @@ class ChoiceReader:
             reply.check_finish(sides, self.has_content)
             annotations, notes = citations(sides.grounding_metadata, texts)
             self._note([*notes, *extras.needless_token(sides)])
-            extra = extras.of_candidate(sides)
+            extra = extras.from_candidate(sides)
         finish, approximation = reply.finish_reason(sides.finish_reason, bool(self._calls), self._has_legacy_call)
         if self.is_refused:
             finish, approximation = "content_filter", None

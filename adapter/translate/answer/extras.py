@@ -56,7 +56,7 @@ _NONE_UNMAPPED = _UNMAPPED(UsageMetadata())
 """These fields of a usage without them, to be compared at once."""
 
 
-def of_candidate(candidate: Candidate) -> dict[str, Any]:
+def from_candidate(candidate: Candidate) -> dict[str, Any]:
     """Return a candidate's fields beyond its content."""
     extras = {name: compact(value) for name, value in _OF_CANDIDATES.list_sent(candidate)}
     if candidate.finish_reason != UNFINISHED:
@@ -78,7 +78,7 @@ def needless_token(candidate: Candidate) -> list[Note]:
     return [Note("continuationToken", Fate.DROPPED, "continuation-token-dropped", "the answer is complete without it")]
 
 
-def of_response(
+def from_response(
     response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw], model: str | None
 ) -> dict[str, Any]:
     """Return the fields of an answer other than its candidates and `model`."""

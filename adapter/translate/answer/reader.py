@@ -56,7 +56,7 @@ class AnswerReader(AnswerLedger, eq=False):
             beside: Mapping[str, Any] = {}
             # What one call says beside its candidates is told once, with the first of them.
             if number < len(calls):
-                beside = extras.of_response(calls[number], fields[number], response.model_version or model)
+                beside = extras.from_response(calls[number], fields[number], response.model_version or model)
             choice.end(beside, events)
             choices.append(events)
         if wanted is not None:
@@ -69,7 +69,7 @@ class AnswerReader(AnswerLedger, eq=False):
             raise AnswerError(502, "empty_answer", "Gemini answered without a candidate and without a reason.")
         choice = ChoiceReader(0, self, ReplayParts())
         events = choice.refuse(reason, reply.block_message(response))
-        choice.end(extras.of_response(response, unknown, response.model_version), events)
+        choice.end(extras.from_response(response, unknown, response.model_version), events)
         return events
 
 
@@ -182,7 +182,7 @@ class StreamReader:
         events: list[ChoiceEvent] = []
         for choice in choices:
             beside = (self._gathered, self._unknown) if choice.index == 0 else self._others.get(choice.index)
-            choice.end(extras.of_response(*beside, self.model) if beside is not None else {}, events)
+            choice.end(extras.from_response(*beside, self.model) if beside is not None else {}, events)
         return events
 
     def usage(self) -> CompletionUsage | None:

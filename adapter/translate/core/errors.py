@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from adapter.wire.gemini.errors import (
     Status,
+    find_retry_delay,
     is_balance,
     is_daily_quota_exhausted,
     is_projects_fault,
     relay_code,
-    told_wait,
 )
 from adapter.wire.openai.errors import Error, ErrorBody
 
@@ -150,7 +150,7 @@ def to_openai(
     hint = next((hint for part, hint in _HINTS if part in message), "").format(upstream=upstream)
     if row is _OPERATOR:
         message = f"Gemini refused the key of this server: {message}"
-    wait = told_wait(error, retry_after) if row.status in (429, 503) else None
+    wait = find_retry_delay(error, retry_after) if row.status in (429, 503) else None
     whole = failure(row.status, f"{message} {hint}".strip(), row.code, param=row.param, retry=row.retry, wait=wait)
     code = relay_code(error)
     # A client that reads `invalid_api_key` looks for the fault in its own key.

@@ -125,19 +125,19 @@ def reasoning_effort(value: str, context: Context) -> Outcome:
 def reasoning(value: Reasoning, context: Context) -> Outcome:
     """How hard to think, as OpenRouter spells it."""
     overruled = thinking.drop_unless_deciding("reasoning", context, google.thinking_extension(context.request))
-    return overruled or thinking.of_reasoning(value, context)
+    return overruled or thinking.translate_reasoning(value, context)
 
 
 def thinking_(value: Thinking, context: Context) -> Outcome:
     """How hard to think, as Anthropic spells it."""
     overruled = thinking.drop_unless_deciding("thinking", context, google.thinking_extension(context.request))
-    return overruled or thinking.of_thinking(value, context)
+    return overruled or thinking.translate_thinking(value, context)
 
 
 def enable_thinking(value: bool, context: Context) -> Outcome:
     """Whether to think, as Qwen and vLLM spell it."""
     overruled = thinking.drop_unless_deciding("enable_thinking", context, google.thinking_extension(context.request))
-    return overruled or thinking.of_flag(value, context)
+    return overruled or thinking.translate_flag(value, context)
 
 
 def modalities(value: list[str], context: Context) -> Outcome:

@@ -148,7 +148,7 @@ def _reasoning_effort(value: Reasoning) -> str | int | None:
     return value.max_tokens
 
 
-def of_reasoning(value: Reasoning, context: Context) -> Outcome:
+def translate_reasoning(value: Reasoning, context: Context) -> Outcome:
     """OpenRouter's form: an effort, or a budget, or off."""
     asked = _reasoning_effort(value)
     if asked is None and value.enabled and value.summary is None:
@@ -186,7 +186,7 @@ def _summary(context: Context) -> Outcome:
     return exact(_fragment(ThinkingConfig(include_thoughts=True)))
 
 
-def of_thinking(value: Thinking, context: Context) -> Outcome:
+def translate_thinking(value: Thinking, context: Context) -> Outcome:
     """Anthropic's form: disabled, adaptive, or enabled with a budget."""
     if value.type == "disabled":
         disabled = by_effort("none", context)
@@ -202,7 +202,7 @@ def of_thinking(value: Thinking, context: Context) -> Outcome:
     return _on(context) if value.type is not None else exact()
 
 
-def of_flag(value: bool, context: Context) -> Outcome:
+def translate_flag(value: bool, context: Context) -> Outcome:
     """Qwen's and vLLM's form: on is the model's default, off is no thinking."""
     return _on(context) if value else by_effort("none", context)
 

@@ -74,7 +74,7 @@ def without_repeats(
     ones may be among those, by what is remembered of these `earlier` items.
     Raises `Rejected` for another result of a call that has one.
     """
-    repeated = _Repeats(history, given, earlier).among(given) if history and given else set()
+    repeated = _Repeats(history, given, earlier).find_repeated(given) if history and given else set()
     notes = [Note(f"input[{index}]", Fate.DROPPED, "item-repeated", _REPEATED) for index in sorted(repeated)]
     return NewItems([index for index in range(len(given)) if index not in repeated], notes)
 
@@ -102,7 +102,7 @@ class _Repeats:
             group.setdefault(item.call_id, []).append(item)
             self._open[item.call_id] += -1 if is_result else 1
 
-    def among(self, given: Sequence[InputItem]) -> set[int]:
+    def find_repeated(self, given: Sequence[InputItem]) -> set[int]:
         """Return the indexes of items that the history has."""
         repeated = {index for index, item in enumerate(given) if self._has(item, index)}
         last = max(repeated, default=-1)

@@ -92,7 +92,7 @@ class _Message:
         branches = [one for one in node.get("anyOf", ()) if one != {"type": "null"}]
         nullable = nullable or len(branches) < len(node.get("anyOf", ()))
         if branches:
-            return self._union(node, [self._around(branch, node) for branch in branches], nullable, place)
+            return self._union(node, [self._add_outer_keywords(branch, node) for branch in branches], nullable, place)
         if len(kinds) != 1:
             if not kinds:
                 self.note(
@@ -101,7 +101,7 @@ class _Message:
                     "schema-loosened",
                     "the upstream wants a type: a text, a number, a boolean or an object",
                 )
-            alternatives = [_of_kind(node, kind) for kind in kinds or _ANY]
+            alternatives = [_select_kind(node, kind) for kind in kinds or _ANY]
             return self._union({}, alternatives, nullable, place)
         return self._one_type(node, kinds[0], nullable, place)
 
@@ -157,7 +157,7 @@ class _Message:
         joined: Schema = {**rest, "type": "object", "properties": properties, "required": required}
         return {**joined, "description": described} if described else joined
 
-    def _around(self, branch: Schema, node: Schema) -> Schema:
+    def _add_outer_keywords(self, branch: Schema, node: Schema) -> Schema:
         """Add the keywords around an alternative to it, since Gemini's message has one or the other."""
         outer = {key: value for key, value in node.items() if key not in ("anyOf", "title", "description", "nullable")}
         if not outer:
@@ -284,7 +284,7 @@ def _guess_types(node: Schema) -> list[str]:
     return ["array"] if {"items", "prefixItems"} & set(node) else []
 
 
-def _of_kind(node: Schema, kind: str) -> Schema:
+def _select_kind(node: Schema, kind: str) -> Schema:
     """Return one type of several, with the members of the enum that are of it."""
     values = [one for one in node.get("enum", ()) if _KIND_OF.get(type(one)) in (kind, _WIDER.get(kind))]
     own = {name: value for name, value in node.items() if name != "enum" and name not in _FOREIGN[kind]}

@@ -46,7 +46,7 @@ class Carried(msgspec.Struct, frozen=True):
     answers: Mapping[int, Signature] = {}
     items: Mapping[int, Sequence[str]] = {}
 
-    def behind(self, start: int) -> "Carried":
+    def from_index(self, start: int) -> "Carried":
         """Return what the items carry for messages from this index on; a call's record is found wherever it stands."""
         answers = {index: one for index, one in self.answers.items() if index >= start}
         items = {index: ids for index, ids in self.items.items() if index >= start}
@@ -69,7 +69,7 @@ class History:
     ) -> None:
         self.is_complete = True
         self._request = request
-        self._carried = carried if earlier is None or carried is None else carried.behind(earlier.end)
+        self._carried = carried if earlier is None or carried is None else carried.from_index(earlier.end)
         self.earlier = earlier
         self._cut = cut
         start = earlier.end if earlier is not None else 0
@@ -166,16 +166,16 @@ class History:
                 record = found.get(key)
                 if record is None:
                     if key in sealed:
-                        part.found[number] = _of_call(sealed[key], _CLIENT, name, arguments)
+                        part.found[number] = _match_call(sealed[key], _CLIENT, name, arguments)
                 # Records of version 0.1 have no digest.
                 elif record.digest:
-                    part.found[number] = _of_call(record, _ID, name, arguments)
+                    part.found[number] = _match_call(record, _ID, name, arguments)
                 else:
-                    part.found[number] = self._of_legacy_call(record, part, number, (name, arguments))
+                    part.found[number] = self._match_legacy_call(record, part, number, (name, arguments))
         if self._carried is not None:
             self._take_whole(self._carried, found)
 
-    def _of_legacy_call(self, record: Signature, part: "Part", number: int, words: tuple[str, str]) -> Found:
+    def _match_legacy_call(self, record: Signature, part: "Part", number: int, words: tuple[str, str]) -> Found:
         """Return a record of version 0.1, and whether it agrees: its copy under the call's words says that."""
         messages = self._request.messages
         index = part.index_of(part.step_of(number))
@@ -188,13 +188,13 @@ class History:
         for index, ids in carried.items.items():
             records = [record for id_ in ids if (record := found.get(item_key(id_))) is not None]
             if records:
-                self._set_whole(index, _of_answer(records, SignatureSource.ID, self.answer(index)))
+                self._set_whole(index, _match_answer(records, SignatureSource.ID, self.answer(index)))
         for index, own in carried.answers.items():
             answer = self.answer(index)
             # The store comes first, since clients cannot change it; their own copy counts where the store has none for
             # this answer.
             if answer.whole is None or not answer.whole.agrees:
-                self._set_whole(index, _of_answer([own], SignatureSource.CLIENT, answer))
+                self._set_whole(index, _match_answer([own], SignatureSource.CLIENT, answer))
 
     def words(self) -> list[str]:
         """Return the keys to look up next, for answers that ids do not identify."""
@@ -294,7 +294,7 @@ def _is_sent_with(found: Found, origins: Collection[str]) -> bool:
     return bool(found.agrees) and found.record.origin in origins and found.record.parts is ABSENT
 
 
-def _of_call(record: Signature, source: SignatureSource, name: str, arguments: str) -> Found:
+def _match_call(record: Signature, source: SignatureSource, name: str, arguments: str) -> Found:
     """Return a record, and whether it belongs to a call, which sealed ones of version 0.1 do not tell.
 
     Nearly always a client sends the call as it was spelled, and then nothing of it has to be parsed.
@@ -307,7 +307,7 @@ def _of_call(record: Signature, source: SignatureSource, name: str, arguments: s
 _ID, _CLIENT = SignatureSource.ID, SignatureSource.CLIENT
 
 
-def _of_answer(records: Sequence[Signature], source: SignatureSource, answer: KnownAnswer) -> Found:
+def _match_answer(records: Sequence[Signature], source: SignatureSource, answer: KnownAnswer) -> Found:
     """Return the record that belongs to an answer; if there is none, one that does not belong to it."""
     own_digest = digest(answer.form())
     own = next((record for record in records if record.digest == own_digest or record == NOTHING), None)

@@ -64,31 +64,33 @@ def carried_by_call(call: ToolCall, details: Mapping[str, str]) -> str | None:
     `details` are those of its message.
     """
     return (
-        _of_extra(call.extra_content)
-        or _of_provider(call.provider_specific_fields)
-        or (_of_function(call.function) if call.function is not None else None)
+        _from_extra(call.extra_content)
+        or _from_provider(call.provider_specific_fields)
+        or (_from_function(call.function) if call.function is not None else None)
         or call.thought_signature
         or call.thought_signature_
-        or _of_options(call.provider_options)
-        or _of_options(call.provider_options_)
+        or _from_options(call.provider_options)
+        or _from_options(call.provider_options_)
         or _in_ids(call, details)
     )
 
 
-def _of_extra(extra: ExtraContent | None) -> str | None:
+def _from_extra(extra: ExtraContent | None) -> str | None:
     google = extra.google if extra is not None else None
     return (google.thought_signature or google.thought_signature_) if google is not None else None
 
 
-def _of_provider(fields: ProviderFields | None) -> str | None:
+def _from_provider(fields: ProviderFields | None) -> str | None:
     return fields.thought_signature if fields is not None else None
 
 
-def _of_function(function: FunctionCall) -> str | None:
-    return _of_provider(function.provider_specific_fields) or function.thought_signature or function.thought_signature_
+def _from_function(function: FunctionCall) -> str | None:
+    return (
+        _from_provider(function.provider_specific_fields) or function.thought_signature or function.thought_signature_
+    )
 
 
-def _of_options(options: msgspec.Raw) -> str | None:
+def _from_options(options: msgspec.Raw) -> str | None:
     """Return the signature in the options by vendor that the AI SDK's clients leave beside a call."""
     if not present(options):
         return None
@@ -111,7 +113,7 @@ def _in_ids(call: ToolCall, details: Mapping[str, str]) -> str | None:
 def carried_by_text(message: Message) -> str | None:
     """Return the signature that the client itself sent with an answer's text."""
     return (
-        _of_extra(message.extra_content)
+        _from_extra(message.extra_content)
         or message.thought_signature
         or message.thought_signature_
         or signatures_in_details(message).get("")

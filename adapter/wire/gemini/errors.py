@@ -105,7 +105,7 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 _IN_WORDS = re.compile(r"retry in (\d{1,9}(?:\.\d{1,9})?)s", re.IGNORECASE)
 
 
-def told_wait(error: Status, header: float | None) -> float | None:
+def find_retry_delay(error: Status, header: float | None) -> float | None:
     """Return the seconds that Gemini asks to wait: RetryInfo, else Retry-After, else the message's words."""
     for detail in error.details or ():
         if detail.retry_delay and (found := _DURATION.fullmatch(detail.retry_delay)):

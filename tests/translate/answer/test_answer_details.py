@@ -259,7 +259,7 @@ class TestExtras:
     def test_free_form_fields_are_on_one_line(self):
         raw = b'{"candidates":[{"safetyRatings":[\n{"a":\r\n1}],"finishReason":"STOP"}],"modelStatus":{\n"x":1}}'
         response = msgspec.json.decode(raw, type=type(read({})[0]))
-        said = extras.of_candidate(response.candidates[0]) | extras.of_response(
+        said = extras.from_candidate(response.candidates[0]) | extras.from_response(
             response, {"u": msgspec.Raw(b"[\n1]")}, None
         )
         assert b"\n" not in msgspec.json.encode(said)

@@ -189,14 +189,14 @@ def test_each_name_of_openais_has_the_date_when_it_was_looked_at():
 def test_a_model_ends_at_midnight_by_utc_in_a_process_that_runs():
     now = [MIDNIGHT - 0.001]
     calendar = Calendar(TABLE, lambda: now[0])
-    before = calendar.of("studio")
+    before = calendar.catalogue_of("studio")
     assert find_served_model("gemini-2.5-flash", before).model == "gemini-2.5-flash"
-    assert calendar.of("studio") is before, "one table a day"
+    assert calendar.catalogue_of("studio") is before, "one table a day"
     now[0] = MIDNIGHT
-    served = find_served_model("gemini-2.5-flash", calendar.of("studio"))
+    served = find_served_model("gemini-2.5-flash", calendar.catalogue_of("studio"))
     assert (served.model, served.name) == ("gemini-3.5-flash-lite", "gemini-2.5-flash")
     assert served.reason == "gemini-3.5-flash-lite answers for gemini-2.5-flash, which ended on 2026-12-01"
-    assert find_served_model("gemini-2.5-flash", calendar.of("relay")).model == "gemini-2.5-flash"
+    assert find_served_model("gemini-2.5-flash", calendar.catalogue_of("relay")).model == "gemini-2.5-flash"
 
 
 DAYS = st.dates(datetime.date(2026, 1, 1), datetime.date(2029, 1, 1))

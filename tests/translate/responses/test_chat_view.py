@@ -162,7 +162,7 @@ def test_an_answers_items_are_known_by_the_ids_that_were_issued_here():
     ]
     view = make_view(input=[HI, *items, HI, items[0], HI, items[2]])
     assert view.carried.items == {1: [own, image], 3: [own]}
-    assert view.carried.behind(2).items == {3: [own]}
+    assert view.carried.from_index(2).items == {3: [own]}
 
 
 def test_no_input_is_no_items():
