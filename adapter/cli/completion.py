@@ -11,8 +11,8 @@ from adapter.cli.documented import DocumentedError
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the code that completes commands and flags in a SHELL: add it to the shell's start-up file."""
-    made = get_completion_class(shell)
-    if made is None:
+    completion_class = get_completion_class(shell)
+    if completion_class is None:
         raise DocumentedError(f"click knows no completion for {shell}", "commands.md#adapter-completion")
     root = context.find_root()
-    click.echo(made(root.command, {}, "adapter", "_ADAPTER_COMPLETE").source())
+    click.echo(completion_class(root.command, {}, "adapter", "_ADAPTER_COMPLETE").source())

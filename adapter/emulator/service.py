@@ -45,10 +45,14 @@ class Generated(NamedTuple):
 
 def find_model(name: str, version: str, method: str, day: datetime.date | None = None) -> Model:
     """Return the row of a model that this API version serves, with this method, and on this day if there is one."""
-    asked = NAMED_AS.get(method, method)
+    served_method = NAMED_AS.get(method, method)
     model = model_served_as(name.removeprefix("models/"), day)
-    if model is None or version not in model.versions or (asked not in model.methods and asked != "get"):
-        raise unknown_model(name.removeprefix("models/"), version, asked)
+    if (
+        model is None
+        or version not in model.versions
+        or (served_method not in model.methods and served_method != "get")
+    ):
+        raise unknown_model(name.removeprefix("models/"), version, served_method)
     return model
 
 

@@ -330,11 +330,11 @@ def _asked_models(name: str, count: int, result: Result, lasting: list[str]) -> 
 def _best(name: str, graded: dict[str, dict[str, int]], order: list[str]) -> str:
     """Return the best lasting target of a comparable class: fewest losses, then cheapest; "" if none is known."""
     table = price_table()
-    asked = table.price_of(name)
+    own_price = table.price_of(name)
     prices = {target: price for target in order if (price := table.price_of(target)) is not None}
-    if asked is None or not prices:
+    if own_price is None or not prices:
         return ""
-    least = min(asked.output / CLASS_RATIO, max(price.output for price in prices.values()))
+    least = min(own_price.output / CLASS_RATIO, max(price.output for price in prices.values()))
     comparable = [target for target in order if target in prices and prices[target].output >= least]
     return min(comparable, key=lambda target: (_badness(graded[target]), prices[target].output, order.index(target)))
 

@@ -26,10 +26,12 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def cost(self, usage: RecordedUsage) -> float:
         """Return the cost of one call in US dollars. Thoughts are part of the output, cached tokens of the input."""
         is_long = self.long_from is not None and usage.input > self.long_from
-        given = self.long_input if is_long and self.long_input is not None else self.input
-        made = self.long_output if is_long and self.long_output is not None else self.output
-        cached = self.cached if self.cached is not None else given
-        return ((usage.input - usage.cached) * given + usage.cached * cached + usage.output * made) / _MILLION
+        input_price = self.long_input if is_long and self.long_input is not None else self.input
+        output_price = self.long_output if is_long and self.long_output is not None else self.output
+        cached = self.cached if self.cached is not None else input_price
+        return (
+            (usage.input - usage.cached) * input_price + usage.cached * cached + usage.output * output_price
+        ) / _MILLION
 
 
 class Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

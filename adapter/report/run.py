@@ -167,13 +167,13 @@ class ReportRun:
                     self._result.conversations = len(conversations)
                     yield number, record
 
-    def _count_unreadable(self, found: Found) -> None:
-        assert isinstance(found, Unreadable)
-        reason = found.reason
+    def _count_unreadable(self, piece: Found) -> None:
+        assert isinstance(piece, Unreadable)
+        reason = piece.reason
         if reason not in self._result.unreadable and len(self._result.unreadable) >= MOST_REASONS:
             reason = "other reasons"
         self._result.unreadable[reason] += 1
-        self._result.places.setdefault(reason, f"{found.place.file}, {found.place.position}".rstrip(", "))
+        self._result.places.setdefault(reason, f"{piece.place.file}, {piece.place.position}".rstrip(", "))
 
     def _add(self, tally: TrafficTally) -> None:
         self._result.tally.merge(tally)

@@ -313,13 +313,13 @@ class TrafficTally(msgspec.Struct):
             self.most_input = max(self.most_input, usage.input)
             self.most_output = max(self.most_output, usage.output)
 
-    def _count_schema(self, recorded: RecordedRequest, found: LossySchema) -> None:
-        known = self.schemas.get(found.key)
-        if known is not None:
-            known.requests += 1
+    def _count_schema(self, recorded: RecordedRequest, schema: LossySchema) -> None:
+        count = self.schemas.get(schema.key)
+        if count is not None:
+            count.requests += 1
         else:
-            losses = list(found.losses)
-            self.schemas[found.key] = SchemaCount(found.name, found.field, found.schema, losses, recorded.place)
+            losses = list(schema.losses)
+            self.schemas[schema.key] = SchemaCount(schema.name, schema.field, schema.schema, losses, recorded.place)
 
     def _merge_schemas(self, others: dict[str, SchemaCount]) -> None:
         for key, count in others.items():

@@ -165,12 +165,12 @@ class Judge:
         )
 
     def _judge_untranslated(self, path: str) -> Judgement:
-        found = self._look_up_path(path)
-        if not found.why_not_served:
-            return Judgement([], other=found.path)
-        losses, why = (Loss(NOT_SERVED, Severity.BREAKS, found.path),), found.why_not_served
+        served_path = self._look_up_path(path)
+        if not served_path.why_not_served:
+            return Judgement([], other=served_path.path)
+        losses, why = (Loss(NOT_SERVED, Severity.BREAKS, served_path.path),), served_path.why_not_served
         verdicts = [Verdict(target=target.name, model="", losses=losses, errors=(why,)) for target in self._targets]
-        return Judgement(verdicts, other=found.path)
+        return Judgement(verdicts, other=served_path.path)
 
 
 def _refuse(target: Target, served: ServedModel, error: Rejected) -> Verdict:

@@ -61,11 +61,11 @@ class Calendar:
         now = self._clock()
         if not self._day_ends - DAY <= now < self._day_ends:
             self._begin_day(now)
-        found = self._of_today.get(platform)
-        if found is None:
-            found = msgspec.structs.replace(self._table, platform=platform, day=self._today)
-            self._of_today[platform] = found
-        return found
+        current = self._of_today.get(platform)
+        if current is None:
+            current = msgspec.structs.replace(self._table, platform=platform, day=self._today)
+            self._of_today[platform] = current
+        return current
 
     def _begin_day(self, now: float) -> None:
         self._day_ends = (now // DAY + 1) * DAY
@@ -140,11 +140,11 @@ def find_served_model(model: str, names: Catalogue, endpoint: str = CHAT) -> Ser
 def _find(model: str, names: Catalogue, endpoint: str) -> ServedModel:
     alias = _find_alias(model, names.alias)
     target = alias.at.get(endpoint, alias.model) if alias else bare_name(model)
-    found = served_model(target, names.model, names.platform, names.day)
+    served = served_model(target, names.model, names.platform, names.day)
     if alias is None or not alias.endpoints or endpoint in alias.endpoints:
-        return found
+        return served
     paths = " or ".join(f"POST /v1/{one}" for one in alias.endpoints)
-    return found._replace(row=msgspec.structs.replace(found.row, served_by=paths))
+    return served._replace(row=msgspec.structs.replace(served.row, served_by=paths))
 
 
 def resolve(model: str, aliases: list[Alias]) -> str:

@@ -132,12 +132,12 @@ def exposes_secrets(file: Path) -> bool:
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     names = set(Settings.__struct_fields__)
-    given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
-    unknown = set(given) - names - {"config", "corpus", "settings"}
+    values = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    unknown = set(values) - names - {"config", "corpus", "settings"}
     if unknown:
         unknown_names = ", ".join(PREFIX + name.upper() for name in sorted(unknown))
         raise SettingsError(f"no such setting: {unknown_names}{_suggest(unknown)}")
-    return {name: value for name, value in given.items() if name in names}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _suggest(unknown: Iterable[str]) -> str:

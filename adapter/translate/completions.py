@@ -237,12 +237,12 @@ def _logprobs(found: ChoiceLogprobs | None, offset: int) -> CompletionLogprobs |
     if found is None or not found.content:
         return None
     result = CompletionLogprobs(text_offset=[], token_logprobs=[], tokens=[], top_logprobs=[])
-    for one in found.content:
+    for token in found.content:
         result.text_offset.append(offset)
-        result.token_logprobs.append(one.logprob)
-        result.tokens.append(one.token)
-        result.top_logprobs.append({top.token: top.logprob for top in one.top_logprobs})
-        offset += len(one.token)
+        result.token_logprobs.append(token.logprob)
+        result.tokens.append(token.token)
+        result.top_logprobs.append({top.token: top.logprob for top in token.top_logprobs})
+        offset += len(token.token)
     return result
 
 

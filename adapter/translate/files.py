@@ -49,8 +49,8 @@ def of_form(form: Mapping[str, str], name: str, mime_type: str, max_life: int) -
     if seconds is not None and not (seconds.isascii() and seconds.isdecimal() and len(seconds) < _DIGITS):
         raise Rejected("expires_after.seconds", "malformed-value", "must be a whole number")
     expires = ExpiresAfter(anchor=anchor, seconds=None if seconds is None else int(seconds))
-    made = _new_file(name, form["purpose"], expires if expires != ExpiresAfter() else None, mime_type, max_life)
-    return made._replace(notes=[*_note_unknown(name for name in form if name not in FORM), *made.notes])
+    new = _new_file(name, form["purpose"], expires if expires != ExpiresAfter() else None, mime_type, max_life)
+    return new._replace(notes=[*_note_unknown(name for name in form if name not in FORM), *new.notes])
 
 
 def _note_unknown(paths: Iterable[str]) -> list[Note]:
@@ -64,8 +64,8 @@ def of_upload(request: UploadRequest, unknown: Iterable[str], max_bytes: int, ma
         raise Rejected("bytes", "out-of-range", "must be at least 1")
     if request.bytes > max_bytes:
         raise Rejected("bytes", "limit-exceeded", f"at most {max_bytes} bytes are taken (the setting file_max_bytes)")
-    made = _new_file(request.filename, request.purpose, request.expires_after, request.mime_type, max_life)
-    return made._replace(notes=[*_note_unknown(unknown), *made.notes])
+    new = _new_file(request.filename, request.purpose, request.expires_after, request.mime_type, max_life)
+    return new._replace(notes=[*_note_unknown(unknown), *new.notes])
 
 
 def _new_file(name: str, purpose: str, expires: ExpiresAfter | None, mime_type: str, max_life: int) -> NewFile:

@@ -107,10 +107,10 @@ def _nearest_size(wanted: str, row: ModelCapabilities) -> str:
 
 def _aspect_ratio(value: str, options: ImageOptions) -> None:
     """Set the ratio by Gemini's own name; the nearest one if the model does not have it."""
-    found = _WRITTEN_RATIO.fullmatch(value)
-    if found is None or not (int(found[1]) and int(found[2])):
+    match = _WRITTEN_RATIO.fullmatch(value)
+    if match is None or not (int(match[1]) and int(match[2])):
         raise Rejected("aspect_ratio", "malformed-value", "a ratio is WIDTH:HEIGHT")
-    ratio = _nearest_ratio(int(found[1]) / int(found[2]), options.row)
+    ratio = _nearest_ratio(int(match[1]) / int(match[2]), options.row)
     options.image.aspect_ratio = ratio
     if ratio != value:
         options.lose("aspect_ratio", Fate.APPROXIMATED, "image-size-nearest", f"{ratio} is nearest")

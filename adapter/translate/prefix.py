@@ -116,10 +116,10 @@ class ItemText(NamedTuple):
     def without_prefix(self) -> "ItemText":
         """Return the items as they would be if they had been read without the prefix."""
         assert self.prefix is not None, "only what was remembered can be stale"
-        known, start = self.prefix.beginning, self.start
-        first = decoder(list[msgspec.Raw]).decode(b"[%b]" % known.text)
-        beside = values_at_most(self.body[:start]) + values_at_most(self.body[start + len(known.text) :])
-        return self._replace(prefix=None, pieces=[*first, *self.pieces], values=known.values + beside)
+        beginning, start = self.prefix.beginning, self.start
+        first = decoder(list[msgspec.Raw]).decode(b"[%b]" % beginning.text)
+        beside = values_at_most(self.body[:start]) + values_at_most(self.body[start + len(beginning.text) :])
+        return self._replace(prefix=None, pieces=[*first, *self.pieces], values=beginning.values + beside)
 
 
 class Reading(NamedTuple):

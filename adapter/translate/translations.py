@@ -97,10 +97,10 @@ class TranslatedEndpoint(NamedTuple):
 def _generate(
     make: Callable[..., Plan], request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options
 ) -> Translation:
-    made = make(request, unknown, served, options)
-    path = made.view.path if made.view is not None else str
-    anchors = partial(_anchors_of_chats, [(made, path)])
-    return Translation(served, made.method, [made.body], made.notes, anchors, made.calls)
+    plan = make(request, unknown, served, options)
+    path = plan.view.path if plan.view is not None else str
+    anchors = partial(_anchors_of_chats, [(plan, path)])
+    return Translation(served, plan.method, [plan.body], plan.notes, anchors, plan.calls)
 
 
 def _anchors_of_chats(chats: Sequence[tuple[Plan, Callable[[str], str]]], bodies: Sequence[Any]) -> Iterator[Anchor]:
@@ -177,27 +177,27 @@ def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, op
 def _draw(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
     """Plan a call for each image."""
     assert isinstance(request, (ImageRequest, ImageEditRequest, ImageVariationRequest))
-    made = images.to_gemini(ImageContext(request=request, served=served, options=options), unknown)
-    anchors = partial(_anchors_of_others, images.anchors_of, request, made)
-    return Translation(served, "generateContent", [made.body], made.notes, anchors, made.calls)
+    plan = images.to_gemini(ImageContext(request=request, served=served, options=options), unknown)
+    anchors = partial(_anchors_of_others, images.anchors_of, request, plan)
+    return Translation(served, "generateContent", [plan.body], plan.notes, anchors, plan.calls)
 
 
 def _speak(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
     """Plan the calls that speak a text; a long one needs several."""
     assert isinstance(request, SpeechRequest)
-    made = speech.to_gemini(SpeechContext(request=request, served=served, options=options), unknown)
-    anchors = partial(_anchors_of_others, speech.anchors_of, request, made)
-    return Translation(served, "streamGenerateContent", list(made.bodies), made.notes, anchors, len(made.bodies))
+    plan = speech.to_gemini(SpeechContext(request=request, served=served, options=options), unknown)
+    anchors = partial(_anchors_of_others, speech.anchors_of, request, plan)
+    return Translation(served, "streamGenerateContent", list(plan.bodies), plan.notes, anchors, len(plan.bodies))
 
 
 def _hear(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
     assert isinstance(request, (TranscriptionRequest, TranslationRequest))
     duration = read_duration_of_url(request.file)
     context = TranscriptionContext(request=request, served=served, options=options, duration=duration)
-    made = transcriptions.to_gemini(context, unknown)
-    anchors = partial(_anchors_of_others, transcriptions.anchors_of, request, made)
-    method = "streamGenerateContent" if made.stream else "generateContent"
-    return Translation(served, method, list(made.bodies), made.notes, anchors, 1)
+    plan = transcriptions.to_gemini(context, unknown)
+    anchors = partial(_anchors_of_others, transcriptions.anchors_of, request, plan)
+    method = "streamGenerateContent" if plan.stream else "generateContent"
+    return Translation(served, method, list(plan.bodies), plan.notes, anchors, 1)
 
 
 def endpoints(detokenize: Detokenize | None) -> Mapping[str, TranslatedEndpoint]:

@@ -26,16 +26,16 @@ class BatchJobs:
         job = NewBatchJob(display_name=display_name, input_config=BatchInput(file_name=file_name))
         path = f"{model_path(model, self._upstream.settings.models)}:{method}"
         body = encode(CreateBatchJobRequest(batch=job))
-        asked = Forwarded(verb="POST", path=path, body=body, method=method, model=model)
-        return await self._upstream.ask(asked, BatchJob, caller)
+        call = Forwarded(verb="POST", path=path, body=body, method=method, model=model)
+        return await self._upstream.ask(call, BatchJob, caller)
 
     async def find(self, display_name: str, caller: Caller) -> BatchJob | None:
         """Find a job by its display name among all of this key's."""
         token = ""
         for _ in range(MAX_PAGES):
             query = f"batches?pageSize={PAGE}" + (f"&pageToken={token}" if token else "")
-            listing = Forwarded(verb="GET", path=query, body=None, method="listBatches")
-            page = await self._upstream.ask(listing, BatchJobList, caller)
+            call = Forwarded(verb="GET", path=query, body=None, method="listBatches")
+            page = await self._upstream.ask(call, BatchJobList, caller)
             for job in page.operations or ():
                 if job.metadata is not None and job.metadata.display_name == display_name:
                     return job
@@ -51,9 +51,9 @@ class BatchJobs:
 
     async def cancel(self, name: str, caller: Caller) -> None:
         """Cancel a job; one that has ended stays as it is."""
-        asked = Forwarded(verb="POST", path=f"{name}:cancel", body=b"{}", method="cancelBatch")
+        call = Forwarded(verb="POST", path=f"{name}:cancel", body=b"{}", method="cancelBatch")
         try:
-            await (await self._upstream.forward(asked, caller)).aclose()
+            await (await self._upstream.forward(call, caller)).aclose()
         except UpstreamError as error:
             # It has ended meanwhile: what it ended with is told by `get`.
             if error.status not in (400, 404, 409):
@@ -61,8 +61,8 @@ class BatchJobs:
 
     async def download(self, file_name: str, caller: Caller) -> AsyncIterator[bytes]:
         """Read a file that a job has made, piece by piece."""
-        asked = Forwarded(verb="GET", path=f"{file_name}:download?alt=media", body=None, method="downloadFile")
-        response = await self._upstream.forward(asked, caller)
+        call = Forwarded(verb="GET", path=f"{file_name}:download?alt=media", body=None, method="downloadFile")
+        response = await self._upstream.forward(call, caller)
         try:
             while piece := await response.read():
                 yield piece

@@ -101,14 +101,14 @@ def decode(
 def _decode_known(body: bytes | msgspec.Raw, shape: Any, max_unknown: int) -> tuple[Any, dict[str, msgspec.Raw]]:
     """Decode what has unknown fields, or whole numbers that are written with a point."""
     walk = _Walk(max_unknown)
-    known = walk.strip_unknown(body, shape, "", 0)
+    text = walk.strip_unknown(body, shape, "", 0)
     try:
-        return decoder(shape).decode(known), walk.unknown
+        return decoder(shape).decode(text), walk.unknown
     except msgspec.ValidationError as error:
-        if (found := _WHOLE_AS_FLOAT.search(str(error))) is None:
+        if (match := _WHOLE_AS_FLOAT.search(str(error))) is None:
             raise
     # Other kinds of values are not looked at again: the body was good up to here.
-    return _lenient_decoder(shape).decode(known), walk.unknown | {found[1]: WHOLE}
+    return _lenient_decoder(shape).decode(text), walk.unknown | {match[1]: WHOLE}
 
 
 def decode_leniently(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
@@ -117,8 +117,8 @@ def decode_leniently(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.
     body, repairs = surrogates.repair(body)
     walk = _Walk(DEFAULTS.unknown_fields, is_lenient=True)
     shape: Any = type_
-    known = walk.strip_unknown(body, shape, "", 0)
-    return _lenient_decoder(shape).decode(known), walk.unknown | repairs
+    text = walk.strip_unknown(body, shape, "", 0)
+    return _lenient_decoder(shape).decode(text), walk.unknown | repairs
 
 
 @cache

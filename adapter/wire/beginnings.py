@@ -101,8 +101,8 @@ def start_of_list(body: bytes, field: str) -> int:
     at = body.find(name)
     while at > 0:
         # A tool may have a parameter of this name, but its value is not a list.
-        if (found := _BRACKET.match(body, at + len(name))) is not None:
-            return found.end()
+        if (match := _BRACKET.match(body, at + len(name))) is not None:
+            return match.end()
         at = body.find(name, at + len(name))
     return 0
 
@@ -168,8 +168,8 @@ def _read(
 @cache
 def list_of_items(type_: type[msgspec.Struct], field: str) -> type[Any]:
     """Return the type of the items of a field's list."""
-    found = next(one for one in msgspec.structs.fields(type_) if one.name == field)
-    item = list_of(found.type)
+    list_field = next(one for one in msgspec.structs.fields(type_) if one.name == field)
+    item = list_of(list_field.type)
     assert item is not None, "the field is a list of Structs"
     return item
 

@@ -89,8 +89,8 @@ def find_named(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any
     """Find the functions whose names are in the text, in its order; `get time` is `get_time`, too."""
     lowered = text.lower()
     places = ((position(function["name"].lower(), lowered), function) for function in functions)
-    found = [(place, index, function) for index, (place, function) in enumerate(places) if place >= 0]
-    return [function for _, _, function in sorted(found, key=lambda item: item[:2])]
+    placed = [(place, index, function) for index, (place, function) in enumerate(places) if place >= 0]
+    return [function for _, _, function in sorted(placed, key=lambda item: item[:2])]
 
 
 def position(name: str, text: str) -> int:

@@ -23,8 +23,8 @@ def decide(body: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to a body that has been checked."""
     about = _texts(body["input"])
     answers = {name: _answer(question, about) for name, question in body["questions"].items()}
-    asked = sum(len(_texts(question["instructions"]).split()) for question in body["questions"].values())
-    tokens = len(about.split()) + asked
+    question_words = sum(len(_texts(question["instructions"]).split()) for question in body["questions"].values())
+    tokens = len(about.split()) + question_words
     return {"answers": answers, "usage": usage(tokens)}
 
 

@@ -101,8 +101,8 @@ def candidate(request: Request, model: Model, settings: EmulatorSettings, seed: 
 
 def thought_parts(request: Request, model: Model, planned: list[PlannedCall]) -> list[Part]:
     """Return a summary of the thoughts, when it was asked for and there are any."""
-    asked = generation_config(request).get("thinkingConfig", {}).get("includeThoughts")
-    if not asked or not thought_tokens(request, model):
+    wants_thoughts = generation_config(request).get("thinkingConfig", {}).get("includeThoughts")
+    if not wants_thoughts or not thought_tokens(request, model):
         return []
     aim = f"call {', '.join(call.name for call in planned)}" if planned else "answer in my own words"
     text = f'**Considering the request**\n\nThe user wants: "{task(request["contents"])}". I will {aim}.\n'

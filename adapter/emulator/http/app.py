@@ -183,8 +183,8 @@ class Emulator:
         if target == "models":
             listed = service.list_models("v1beta", request.query_params.get("pageSize", ""), "")["models"]
             return as_json({"publisherModels": [{"name": f"publishers/google/{one['name']}"} for one in listed]})
-        found = as_resource(service.find_model(target.removeprefix("models/"), "v1beta", "get"))
-        return as_json({"name": f"publishers/google/{found['name']}"})
+        resource = as_resource(service.find_model(target.removeprefix("models/"), "v1beta", "get"))
+        return as_json({"name": f"publishers/google/{resource['name']}"})
 
     def authorise_vertex(self, request: Request) -> None:
         """Check the OAuth token: under a project's paths Vertex AI takes no API keys."""

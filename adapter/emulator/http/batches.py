@@ -153,10 +153,10 @@ class EmulatedBatches:
     def page(self, key: str, size: int, start: int) -> dict[str, Any]:
         """List jobs, the newest first; the token is the number of the next one."""
         own = [job for job in reversed(self._jobs.values()) if job.key == key]
-        found: dict[str, Any] = {"operations": [job.resource(is_listed=True) for job in own[start : start + size]]}
+        listing: dict[str, Any] = {"operations": [job.resource(is_listed=True) for job in own[start : start + size]]}
         if start + size < len(own):
-            found["nextPageToken"] = str(start + size)
-        return found if own else {}
+            listing["nextPageToken"] = str(start + size)
+        return listing if own else {}
 
     def cancel(self, name: str, key: str) -> None:
         """Answer `batches.cancel`."""

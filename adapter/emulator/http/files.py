@@ -177,10 +177,10 @@ class Files:
         """Return some files of this key; the token is the number of the next one."""
         self._forget_expired()
         rows = [file for name, file in self._files.items() if not key or self._keys[name] in ("", key)]
-        found: dict[str, Any] = {"files": rows[start : start + size]} if rows else {}
+        listing: dict[str, Any] = {"files": rows[start : start + size]} if rows else {}
         if start + size < len(rows):
-            found["nextPageToken"] = str(start + size)
-        return found
+            listing["nextPageToken"] = str(start + size)
+        return listing
 
     def check(self, request: dict[str, Any], key: str = "") -> None:
         """Check that every file that a request names is there and belongs to this key."""

@@ -208,9 +208,9 @@ def read_enum(name: str, value: Any) -> str:
     values = table().enums[name]
     if isinstance(value, int) and not isinstance(value, bool):
         return values[value] if 0 <= value < len(values) else f"UNKNOWN_{value}"
-    for known in values:
-        if isinstance(value, str) and known.lower() == value.lower():
-            return known
+    for enum_name in values:
+        if isinstance(value, str) and enum_name.lower() == value.lower():
+            return enum_name
     raise BadValue
 
 

@@ -133,9 +133,9 @@ def with_values(level: Level | None, schema: dict[str, Any]) -> Level | None:
 def choices(node: Node) -> list[tuple[Node, ...]]:
     """Return one tuple of alternatives for each keyword that offers some."""
     schema, base = node
-    found = [tuple(Node(child, base) for child in schema[word]) for word in ("anyOf", "oneOf") if word in schema]
+    alternatives = [tuple(Node(child, base) for child in schema[word]) for word in ("anyOf", "oneOf") if word in schema]
     if "if" in schema:
         holds = {"allOf": [schema["if"], schema.get("then", True)]}
         fails = {"allOf": [{"not": schema["if"]}, schema.get("else", True)]}
-        found.append((Node(holds, base), Node(fails, base)))
-    return found
+        alternatives.append((Node(holds, base), Node(fails, base)))
+    return alternatives

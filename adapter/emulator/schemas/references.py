@@ -45,13 +45,13 @@ class LinkedSchema:
 
     def targets(self, node: Node) -> list[Node]:
         """Return the schemas that a schema's references point at, as far as they are in the document."""
-        found = []
+        nodes = []
         for word in SCHEMA_WORDS:
             reference = node.schema.get(word)
             target = self.find(reference, own_base(node.schema, node.base)) if isinstance(reference, str) else None
             if target is not None:
-                found.append(target)
-        return found
+                nodes.append(target)
+        return nodes
 
     def find(self, reference: str, base: str) -> Node | None:
         """Find a schema by its whole address, or by document and JSON pointer."""

@@ -128,8 +128,8 @@ class Sampler:
         for node in level.schemas:
             if "propertyNames" in node.schema:
                 allowed = Node(node.schema["propertyNames"], node.base)
-                found = (self.value((allowed,), "name", MAX_DEPTH - 2, number) for number in range(3))
-                names += [name for name in found if isinstance(name, str)]
+                values = (self.value((allowed,), "name", MAX_DEPTH - 2, number) for number in range(3))
+                names += [name for name in values if isinstance(name, str)]
         return names
 
     def close_under_requirements(self, names: list[str], level: Level) -> list[str]:

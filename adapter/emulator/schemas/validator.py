@@ -270,11 +270,11 @@ def required_names(schema: dict[str, Any]) -> list[str]:
 
 def for_property(name: str, schema: dict[str, Any]) -> list[Any]:
     """Return the schemas for one property's value."""
-    found = [schema["properties"][name]] if name in schema.get("properties", {}) else []
-    found += [child for pattern, child in schema.get("patternProperties", {}).items() if matches(pattern, name)]
-    if not found and "additionalProperties" in schema:
-        found = [schema["additionalProperties"]]
-    return found
+    schemas = [schema["properties"][name]] if name in schema.get("properties", {}) else []
+    schemas += [child for pattern, child in schema.get("patternProperties", {}).items() if matches(pattern, name)]
+    if not schemas and "additionalProperties" in schema:
+        schemas = [schema["additionalProperties"]]
+    return schemas
 
 
 def for_item(index: int, schema: dict[str, Any]) -> Any:

@@ -159,10 +159,10 @@ def modality_faults(config: dict[str, Any], model: Model) -> list[str]:
 
 def audio_faults(config: dict[str, Any], model: Model) -> list[str]:
     """Check the form of speech, for models from 3.8 on (@ai-sdk/google 4.0.121); two forms are implemented."""
-    asked = [entry["audio"].get("mimeType", "") for entry in config.get("responseFormat", []) if "audio" in entry]
-    if asked and not model.speaks_wav:
+    formats = [entry["audio"].get("mimeType", "") for entry in config.get("responseFormat", []) if "audio" in entry]
+    if formats and not model.speaks_wav:
         return [f"Audio response format is not supported for models/{model.name}"]
-    return [f"Unsupported audio mime type: {one}" for one in asked if one not in AUDIO_FORMATS]
+    return [f"Unsupported audio mime type: {one}" for one in formats if one not in AUDIO_FORMATS]
 
 
 def image_faults(config: dict[str, Any], model: Model) -> list[str]:

@@ -73,10 +73,10 @@ def _targets(report: Report, target: str) -> Table:
 
 def _models_table(report: Report) -> Table:
     table = _table("\nModels", "asked for", "requests", "OpenAI ends it", "best target")
-    for one in report.asked[:MOST_TARGETS]:
-        ends = str(one.shutdown or "")
-        style = "bold red" if one.shutdown and one.shutdown <= report.day else ""
-        table.add_row(one.name or "(none)", f"{one.requests:,}", Text(ends, style=style), one.best)
+    for row in report.asked[:MOST_TARGETS]:
+        ends = str(row.shutdown or "")
+        style = "bold red" if row.shutdown and row.shutdown <= report.day else ""
+        table.add_row(row.name or "(none)", f"{row.requests:,}", Text(ends, style=style), row.best)
     if len(report.asked) > MOST_TARGETS:
         table.caption = f"{len(report.asked) - MOST_TARGETS} more: --json or --html has all"
     return table
@@ -99,8 +99,8 @@ def _print_losses(console: Console, target: TargetReport) -> None:
 def _print_schemas(console: Console, report: Report) -> None:
     if report.schemas:
         table = _table("\nSchemas that lose most", "schema", "where", "requests", "losses")
-        for one in report.schemas[:MOST_REASONS]:
-            name = Text(one.name or "(no name)", style=_STYLES[one.severity])
-            table.add_row(name, one.field, f"{one.requests:,}", f"{len(one.losses):,}")
+        for schema in report.schemas[:MOST_REASONS]:
+            name = Text(schema.name or "(no name)", style=_STYLES[schema.severity])
+            table.add_row(name, schema.field, f"{schema.requests:,}", f"{len(schema.losses):,}")
         console.print(table)
         console.print("--json, --markdown and --html have what to send in their place.", style="dim")

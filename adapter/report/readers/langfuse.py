@@ -25,9 +25,9 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
         return
     model = document.get("model") or document.get("providedModelName") or document.get("provided_model_name")
     parameters = parse_json(document.get("modelParameters") or document.get("model_parameters"))
-    given = {name: _number(value) for name, value in parameters.items()} if isinstance(parameters, dict) else {}
+    settings = {name: _number(value) for name, value in parameters.items()} if isinstance(parameters, dict) else {}
     session = str(document.get("traceId") or document.get("trace_id") or "")
-    yield request({"model": model or "unknown"} | given | body, place, session=session, answer=_answer(document))
+    yield request({"model": model or "unknown"} | settings | body, place, session=session, answer=_answer(document))
 
 
 def _number(value: Any) -> Any:

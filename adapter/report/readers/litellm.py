@@ -51,8 +51,8 @@ def _body(document: dict[str, Any], name: str) -> dict[str, Any] | None:
     sent = parse_json(document["messages"])
     if not sent:
         return None
-    given = document.get("model_parameters") or {}
-    parameters = {k: v for k, v in given.items() if k not in _UNSENT and v is not None}
+    settings = document.get("model_parameters") or {}
+    parameters = {k: v for k, v in settings.items() if k not in _UNSENT and v is not None}
     return {"model": document["model"], name: sent} | parameters
 
 

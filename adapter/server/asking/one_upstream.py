@@ -35,8 +35,8 @@ class Asking(msgspec.Struct, frozen=True):
 
         The reply may be only the beginning of the answer; `continue_whole` gets the rest.
         """
-        asked = self.upstream.generate(plan.model, body, self.caller, self.until)
-        return asked if plan.image_form is None else _with_images(asked, plan.image_form)
+        call = self.upstream.generate(plan.model, body, self.caller, self.until)
+        return call if plan.image_form is None else _with_images(call, plan.image_form)
 
     async def choices(self, plan: Plan) -> Reply:
         """Make one call for each choice; return one answer with all choices. Raises `UpstreamError`."""

@@ -114,11 +114,11 @@ class AnswerCollector:
         answered = await index_done(folder / "done.jsonl", self._context.pace)
         with (folder / "input.jsonl").open("rb") as source, (folder / "done.jsonl").open("rb") as done:
             for place in self._context.places:
-                if (found := answered.get(place.line)) is None:
+                if (answer := answered.get(place.line)) is None:
                     yield self._unanswered_line(request_at(source, place))
                     continue
-                done.seek(found.offset)
-                yield FinishedLine(found.is_good, done.readline().rpartition(b"\t")[0] + b"\n")
+                done.seek(answer.offset)
+                yield FinishedLine(answer.is_good, done.readline().rpartition(b"\t")[0] + b"\n")
 
     def _unanswered_line(self, request: BatchLineRequest) -> FinishedLine:
         code, text = self._reason_unanswered

@@ -109,8 +109,8 @@ class RowPlanner:
         self._check(plans.plan.notes)
 
         async def finish(answers: Sequence[bytes], _is_native: bool) -> RowAnswer:
-            made, ledger = await self._completion(plans, answers, completion_id(), stores=True)
-            return _answer(made, [*plans.plan.notes, *ledger])
+            completion, ledger = await self._completion(plans, answers, completion_id(), stores=True)
+            return _answer(completion, [*plans.plan.notes, *ledger])
 
         return _generation([plans], finish)
 
@@ -217,6 +217,6 @@ def _answer(made: msgspec.Struct, ledger: Sequence[Note]) -> RowAnswer:
 async def _reply(plans: Plans, answers: Sequence[bytes]) -> Reply:
     replies = [read_reply(answer) for answer in answers]
     if (form := plans.plan.image_form) is not None:
-        for one in replies:
-            await convert_answer(one.response, form)
+        for reply in replies:
+            await convert_answer(reply.response, form)
     return replies[0] if len(replies) == 1 else join_replies(replies)

@@ -56,8 +56,8 @@ class StoredBatches:
 
     async def batch(self, batch_id: str, client: str) -> Batch:
         """Return a batch. Raises `NotStored`."""
-        known = [batch_id] if _BATCH_ID.fullmatch(batch_id) else []
-        body = (await self._documents.get(known, client)).get(batch_id)
+        keys = [batch_id] if _BATCH_ID.fullmatch(batch_id) else []
+        body = (await self._documents.get(keys, client)).get(batch_id)
         try:
             if body is not None:
                 return msgspec.json.decode(body, type=Batch)

@@ -13,9 +13,13 @@ from adapter.translate.core.capabilities import ModelCapabilities
 def chat_models(names: Catalogue) -> list[str]:
     """Return the table's models that answer chats today: patterns of one model, and the aliases' models."""
     rows = [row.pattern.removesuffix("*") for row in names.model]
-    known = dict.fromkeys([alias.model for alias in names.alias] + [name for name in rows if not name.endswith("-")])
+    candidates = dict.fromkeys(
+        [alias.model for alias in names.alias] + [name for name in rows if not name.endswith("-")]
+    )
     return [
-        name for name in known if name and "*" not in name and _answers_chats(find_served_model(name, names).row, names)
+        name
+        for name in candidates
+        if name and "*" not in name and _answers_chats(find_served_model(name, names).row, names)
     ]
 
 

@@ -193,8 +193,8 @@ class DryRun(NamedTuple):
         """Return Gemini's answer to the first call that it would refuse."""
         if self.predict is None:
             return None
-        found = (self.predict(model, method, body) for body in bodies)
-        return next((error for error in found if error is not None), None)
+        errors = (self.predict(model, method, body) for body in bodies)
+        return next((error for error in errors if error is not None), None)
 
     def _backwards(self, text: bytes) -> dict[str, Any]:
         """Return OpenAI's answer for one of Gemini's, as if the request had only a model."""

@@ -31,9 +31,9 @@ async def list_batches(call: Call) -> None:
     """List a client's batches, the newest first."""
     query = call.query
     limit = whole_number(query.get("limit", "20"), "limit", 1, MAX_PAGE)
-    found, has_more = await _batches(call).stored.page(call.client.id, query.get("after", ""), limit)
-    data = [msgspec.Raw(encode(await _batches(call).get(one.id, call.client))) for one in found]
-    ends = (found[0].id, found[-1].id) if found else (None, None)
+    batches, has_more = await _batches(call).stored.page(call.client.id, query.get("after", ""), limit)
+    data = [msgspec.Raw(encode(await _batches(call).get(one.id, call.client))) for one in batches]
+    ends = (batches[0].id, batches[-1].id) if batches else (None, None)
     await call.send(BatchList(object="list", data=data, first_id=ends[0], last_id=ends[1], has_more=has_more))
 
 

@@ -83,8 +83,8 @@ async def create_items(call: Call) -> None:
     """Put items at the end of a conversation."""
     state, client = call.service.state, call.client
     wanted, _unknown = await call.read(ItemsRequest)
-    given = await _check_items(wanted.items, call)
-    items = await state.add_items(call.parameters["conversation_id"], given, client.id)
+    checked = await _check_items(wanted.items, call)
+    items = await state.add_items(call.parameters["conversation_id"], checked, client.id)
     await call.send(item_list(items))
 
 

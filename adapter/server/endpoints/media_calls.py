@@ -265,5 +265,5 @@ async def send_events(
 ) -> None:
     """Write events; the first one is sent with the headers of the notes."""
     stream.headers = headers_of(call, plans)
-    for one in events:
-        await stream.write(event(one))
+    for media_event in events:
+        await stream.write(event(media_event))

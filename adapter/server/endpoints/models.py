@@ -57,9 +57,9 @@ async def list_models(call: Call) -> None:
     """Answer with all models, and the operator's own names for them."""
     service = call.service
     names = service.catalogue
-    found = {_bare(one): one for one in await service.models.fetch(call.client.key)}
-    service.failures.known_models = frozenset(found)
-    models = [_model(name, names, one) for name, one in found.items()]
+    listed = {_bare(one): one for one in await service.models.fetch(call.client.key)}
+    service.failures.known_models = frozenset(listed)
+    models = [_model(name, names, one) for name, one in listed.items()]
     models += [_own_model(alias, names) for alias in service.listing.models if not set(alias) & set("*?[")]
     chosen = _select(models, service.listing.list_models)
     await call.send(ModelList(object="list", data=[model for model in chosen if call.client.may_use(model.id)]))

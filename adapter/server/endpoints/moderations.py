@@ -43,19 +43,19 @@ class _Judging:
     async def by_decisions(self, model: str) -> list[ModerationResult]:
         """Return verdicts by the Decisions API; by safety ratings if a relay turns out not to have it."""
         try:
-            found = await calls.ask_all(self._call, partial(self._decide, model), self._plan.batches)
+            answers = await calls.ask_all(self._call, partial(self._decide, model), self._plan.batches)
         except UpstreamError as error:
             if error.status != 404 or self._call.service.options.platform == "studio":
                 raise
             self.notes.append(moderations.BY_RATINGS)
             return await self.by_ratings(moderations.RATED_BY)
-        return [one for batch in found for one in batch]
+        return [one for batch in answers for one in batch]
 
     async def _decide(self, model: str, indexes: list[int]) -> list[ModerationResult]:
         body = moderations.questions_about(self._plan, indexes, model)
         self._call.exchange.upstream_request = body
-        asked = self._call.service.upstream.build_decision_call(model, body)
-        response = await calls.ask(self._call, asked, CreateDecisionResponse)
+        call = self._call.service.upstream.build_decision_call(model, body)
+        response = await calls.ask(self._call, call, CreateDecisionResponse)
         if moderations.is_blocked(response) and len(indexes) > 1:
             # One of them was blocked, and must take no verdict from the others.
             return [one for index in indexes for one in await self._decide(model, [index])]
@@ -69,6 +69,6 @@ class _Judging:
     async def _rate(self, model: str, index: int) -> ModerationResult:
         body = moderations.rating_of(self._plan, index)
         self._call.exchange.upstream_request = body
-        asked = self._call.service.upstream.build_call(model, "generateContent", body)
-        response = await calls.ask(self._call, asked, GenerateContentResponse)
+        call = self._call.service.upstream.build_call(model, "generateContent", body)
+        response = await calls.ask(self._call, call, GenerateContentResponse)
         return moderations.result_of_ratings(response, self._plan, index, self.notes)

@@ -186,8 +186,8 @@ async def _keep_own(call: Call, collection: str, page: Page) -> int:
     count = 0
     for field, items in _lists(page):
         names = [pass_through.name_in_path(resource.name) or f"{collection}/{resource.id}" for resource, _ in items]
-        known = await call.service.owners.find_pins(names, call.client.id)
-        left = [one for name, (_, one) in zip(names, items, strict=True) if name in known]
+        pins = await call.service.owners.find_pins(names, call.client.id)
+        left = [one for name, (_, one) in zip(names, items, strict=True) if name in pins]
         page[field] = msgspec.Raw(encode(left))
         count += len(left)
     return count

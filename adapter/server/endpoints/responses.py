@@ -56,15 +56,15 @@ async def read_request(call: Call, type_: type[R]) -> tuple[R, Mapping[str, msgs
     service, client, body = call.service, call.client.id, call.body
     if len(body) < LEAST:
         return *await call.read(type_), None
-    known, memory, limits = service.known_tools, service.prefixes, service.limits
-    items_read = await read_items_without_tools(known, memory, client, body, type_, limits, service.work)
+    tools, memory, limits = service.known_tools, service.prefixes, service.limits
+    items_read = await read_items_without_tools(tools, memory, client, body, type_, limits, service.work)
     if items_read is None:
         items_read = await read_items(memory, client, body, type_, limits, service.work)
         if items_read is None:
             values = values_at_most(body)
             work = service.work(body, values)
             items_read = ItemsRead(*await work.run(read_long_items, body, type_, limits, values), work)
-        await remember_tools(known, client, body, items_read.request, items_read.work)
+        await remember_tools(tools, client, body, items_read.request, items_read.work)
     request, text, call.work = items_read
     return request, text.unknown, text if text.start else None
 

@@ -112,8 +112,8 @@ class FormReader:
             self._parser.write(piece)
         except MultipartParseError as error:
             raise MalformedForm(f"The form cannot be read: {error}") from None
-        found, self._found = self._found, []
-        for event, data in found:
+        events, self._found = self._found, []
+        for event, data in events:
             await self._take(event, data)
 
     async def _take(self, event: str, data: bytes) -> None:

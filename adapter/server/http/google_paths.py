@@ -19,8 +19,8 @@ _PATH = re.compile(rf"/v1/(?:(?P<shared>{_SHARED})|{_OF_GOOGLE_ALONE})(?=[/:]|\Z
 def google_path(scope: Scope) -> str | None:
     """Return the path below /v1beta that a Google client means; None for all other requests."""
     path: str = scope["path"]
-    found = _PATH.match(path)
-    if found is None or (found["shared"] and not _is_from_google_client(scope)):
+    match = _PATH.match(path)
+    if match is None or (match["shared"] and not _is_from_google_client(scope)):
         return None
     return f"/v1beta/{path.removeprefix('/v1/')}"
 

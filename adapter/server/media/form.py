@@ -111,8 +111,8 @@ class Form:
     def finish(self, fields: Mapping[str, list[str]]) -> None:
         """Add the fields that are no files, when all files are complete."""
         self.fields = {name: list(values) for name, values in fields.items()}
-        for number, (name, one) in enumerate(zip(self._names, self.uploads, strict=True)):
-            one.close()
+        for number, (name, upload) in enumerate(zip(self._names, self.uploads, strict=True)):
+            upload.close()
             self.fields.setdefault(name, []).append(f"{UPLOAD}{number}")
 
     def release(self) -> None:
@@ -214,7 +214,7 @@ def insert_uploads(body: bytes, contents: Sequence[Sequence[bytes]]) -> list[byt
     """
     pieces: list[bytes] = []
     at = 0
-    for found in re.finditer(rb'"data":"upload:(\d+)"', body):
-        pieces += [body[at : found.start(1) - len(UPLOAD)], *contents[int(found[1])]]
-        at = found.end(1)
+    for match in re.finditer(rb'"data":"upload:(\d+)"', body):
+        pieces += [body[at : match.start(1) - len(UPLOAD)], *contents[int(match[1])]]
+        at = match.end(1)
     return [*pieces, body[at:]]

@@ -94,10 +94,10 @@ def _wav_head(file: WavFile, size: int, lead: bytes) -> bytes:
 def slice_base64(pieces: Sequence[bytes], begin: int, end: int) -> list[bytes]:
     """Cut bytes out of a file in base64; `begin` is a multiple of three, and an `end` that is none is rounded up."""
     first, last = begin // 3 * 4, -(-end // 3) * 4
-    found: list[bytes] = []
+    slices: list[bytes] = []
     at = 0
     for piece in pieces:
         if at + len(piece) > first and at < last:
-            found.append(piece[max(0, first - at) : last - at])
+            slices.append(piece[max(0, first - at) : last - at])
         at += len(piece)
-    return found
+    return slices

@@ -190,8 +190,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     def size(self) -> int:
         """Estimate the bytes in memory: the request (as bytes, OpenAI's structs, Gemini's structs) and the answers."""
         size = _OWN + 3 * len(self.request) + 3 * self.history_bytes
-        for one in (self.plan.body.contents if self.plan is not None else None) or ():
-            size += _PART * len(one.parts or ()) if isinstance(one, Content) else len(memoryview(one))
+        for content in (self.plan.body.contents if self.plan is not None else None) or ():
+            size += _PART * len(content.parts or ()) if isinstance(content, Content) else len(memoryview(content))
         for call in self.calls:
             size += _OBJECT * len(call.events) + sum([len(payload) for _, payload in call.events])
         return size + sum(map(len, self.answer)) + _OBJECT * len(self.answer)

@@ -132,8 +132,8 @@ class WrittenEvents:
     async def _next_pieces(self) -> list[list[bytes]]:
         """Return the pieces that follow without a gap: for each the position of its first event, and its events."""
         keys = [_piece(self._response_id, number) for number in range(self._piece, self._piece + PIECES_AT_ONCE)]
-        found = await self._documents.get(keys, self._client)
-        pieces = takewhile(lambda piece: piece[0].isdigit(), (found.get(key, b"").split(b"\n", 1) for key in keys))
+        stored = await self._documents.get(keys, self._client)
+        pieces = takewhile(lambda piece: piece[0].isdigit(), (stored.get(key, b"").split(b"\n", 1) for key in keys))
         return [piece for piece in pieces if len(piece) == 2]
 
 

@@ -73,10 +73,10 @@ def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
 
 def strictness(fields: Mapping[bytes, bytes], operators: LossSettings) -> Strictness:
     """Return the client's level, else the operator's. Raises `Malformed` for a word that is no level."""
-    asked = fields.get(STRICT_HEADER)
-    if asked is None:
+    wanted = fields.get(STRICT_HEADER)
+    if wanted is None:
         return Strictness(operators.strict)
-    level = strictness_of(asked.decode("latin-1"))
+    level = strictness_of(wanted.decode("latin-1"))
     if level is None:
         levels = ", ".join(Strictness)
         raise Malformed(f"x-adapter-strict must be one of {levels}, true or false", "x-adapter-strict", "invalid_value")

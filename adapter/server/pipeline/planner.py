@@ -242,10 +242,10 @@ class ChatPlanner:
     async def _look_up(self, history: History, client: Client, work: Work) -> None:
         """Look up a history's records, by the ids and by the words of its answers."""
         ids = history.ids()
-        found = await self._store.get(ids, client.id) if ids else _NO_RECORDS
-        words = await work.run(_take, history, found)
+        records = await self._store.get(ids, client.id) if ids else _NO_RECORDS
+        words = await work.run(_take, history, records)
         more = await self._store.get_by_words(words, client.id) if words else _NO_RECORDS
-        history.is_complete = found.is_complete and more.is_complete
+        history.is_complete = records.is_complete and more.is_complete
         if more:
             await work.run(history.take_words, more)
 

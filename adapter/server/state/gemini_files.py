@@ -227,24 +227,24 @@ class GeminiFiles:
         await self._put(stored.file.id, intended, client)
         reader = self._files.reader(stored.file.id, client.id)
         caller = Caller(client.key, intended.pin)
-        found = await self._uploads.upload(intended.name, intended.mime_type, stored.file.bytes, reader, caller)
-        expires = _seconds(found) or self._files.now() + LIFE
-        made = msgspec.structs.replace(intended, uri=found.uri, expires_at=expires)
-        await self._owners.record([made.name], client.id, made.pin)
-        await self._put(stored.file.id, made, client)
-        return made
+        file = await self._uploads.upload(intended.name, intended.mime_type, stored.file.bytes, reader, caller)
+        expires = _seconds(file) or self._files.now() + LIFE
+        copy = msgspec.structs.replace(intended, uri=file.uri, expires_at=expires)
+        await self._owners.record([copy.name], client.id, copy.pin)
+        await self._put(stored.file.id, copy, client)
+        return copy
 
     async def _put(self, file_id: str, copy: _Copy, client: Client) -> None:
         await self._documents.put([Document(_key(file_id), encode(copy))], client.id, LIFE)
 
     async def forget(self, file_id: str, client: Client) -> None:
         """Delete a file's copy. If Gemini does not delete it, it expires within two days."""
-        known = await self._read_copy(file_id, client)
-        if known is None:
+        copy = await self._read_copy(file_id, client)
+        if copy is None:
             return
         await self._documents.delete(_key(file_id), client.id)
         try:
-            await self._uploads.delete(known.name, Caller(client.key, known.pin))
+            await self._uploads.delete(copy.name, Caller(client.key, copy.pin))
         except UpstreamError as error:
             log.info("cannot delete the copy of %s at Gemini: %s", file_id, error)
 

@@ -32,8 +32,8 @@ class NameOwners:
         """Return the names that belong to the client, each with the key that made it."""
         if not names:
             return {}
-        found = await self._documents.get([f"{_PREFIX}{name}" for name in names], client)
-        return {key.removeprefix(_PREFIX): pin.decode() for key, pin in found.items()}
+        pins = await self._documents.get([f"{_PREFIX}{name}" for name in names], client)
+        return {key.removeprefix(_PREFIX): pin.decode() for key, pin in pins.items()}
 
     async def find_pin(self, names: Collection[str], client: str, *, strictly: bool) -> str:
         """Return the key that the names were made with; "" for none.
@@ -63,8 +63,8 @@ class NameOwners:
     async def find_upload(self, upload_id: str) -> tuple[str, str]:
         """Return the client that began an upload, and the key for it. Raises `NotStored`."""
         key = f"{_UPLOAD}{upload_id}"
-        found = (await self._documents.get([key], "")).get(key)
-        if found is None:
+        record = (await self._documents.get([key], "")).get(key)
+        if record is None:
             raise NotStored("No such upload has begun here.")
-        pin, _, client = found.decode().partition(" ")
+        pin, _, client = record.decode().partition(" ")
         return client, pin

@@ -27,13 +27,13 @@ class Places(NamedTuple):
 
     def path(self, path: str) -> str:
         """Return the client's path: an item of the past has the path of the field that it came from."""
-        found = _OWN.match(path)
-        if found is None or not self.before:
+        match = _OWN.match(path)
+        if match is None or not self.before:
             return path
-        index = int(found.group(1)) - self.before
+        index = int(match.group(1)) - self.before
         if index < 0:
             return self.source
-        return f"input[{self.indexes[index] if self.indexes else index}]{path[found.end() :]}"
+        return f"input[{self.indexes[index] if self.indexes else index}]{path[match.end() :]}"
 
 
 class Past(NamedTuple):

@@ -163,10 +163,10 @@ class Recall:
         return {id_: one for id_, one in items.items() if one is not None}
 
     async def _records(self, ids: Sequence[str], client: str) -> dict[str, StoredResponse]:
-        known = [id_ for id_ in ids if RESPONSE_ID.fullmatch(id_)]
-        bodies = await self._documents.get([*known, *map(key_of_items, known)], client) if known else {}
+        valid_ids = [id_ for id_ in ids if RESPONSE_ID.fullmatch(id_)]
+        bodies = await self._documents.get([*valid_ids, *map(key_of_items, valid_ids)], client) if valid_ids else {}
         work = self._histories.work(sum(map(len, bodies.values())))
-        records = {id_: await work.run(read_response, id_, bodies) for id_ in known if id_ in bodies}
+        records = {id_: await work.run(read_response, id_, bodies) for id_ in valid_ids if id_ in bodies}
         return {id_: record for id_, record in records.items() if record is not None}
 
     async def _own_items(
@@ -220,10 +220,10 @@ class Recall:
 
     async def response(self, response_id: str, client: str) -> StoredResponse:
         """Return a stored response. Raises `NotStored`."""
-        found = await self.find(response_id, client)
-        if found is None:
+        record = await self.find(response_id, client)
+        if record is None:
             raise NotStored(f"Response with id '{response_id}' not found.")
-        return found
+        return record
 
     async def inputs(self, record: StoredResponse, client: str) -> list[msgspec.Raw]:
         """Return the input items of a response: those of earlier responses, and its own. Raises `NotStored`."""
@@ -235,12 +235,12 @@ class Recall:
 
     async def conversation(self, conversation_id: str, client: str, param: str | None = None) -> Conversation:
         """Return a conversation. Raises `NotStored`."""
-        known = [conversation_id] if CONVERSATION_ID.fullmatch(conversation_id) else []
-        body = (await self._documents.get(known, client)).get(conversation_id)
-        found = None if body is None else read_entry(conversation_id, body, Conversation)
-        if found is None:
+        keys = [conversation_id] if CONVERSATION_ID.fullmatch(conversation_id) else []
+        body = (await self._documents.get(keys, client)).get(conversation_id)
+        result = None if body is None else read_entry(conversation_id, body, Conversation)
+        if result is None:
             raise NotStored(f"Conversation with id '{conversation_id}' not found.", param=param)
-        return found
+        return result
 
     async def conversation_items(self, conversation_id: str, client: str, selection: Selection) -> list[msgspec.Raw]:
         """Read items of a conversation; `selection.after` is the id of an item."""
@@ -277,11 +277,11 @@ def _readable(texts: Sequence[bytes], history: Sequence[str]) -> list[bytes]:
 
 def _read_stored(stored: bytes, prefix: Prefix | None) -> tuple[ItemText, Sequence[InputItem]]:
     """Decode stored items; those at the start that a remembered prefix has are not decoded again."""
-    known = b"" if prefix is None else prefix.beginning.text
-    pieces = split_items(stored[len(known) :].lstrip().removeprefix(b",") if known else stored)
+    beginning = b"" if prefix is None else prefix.beginning.text
+    pieces = split_items(stored[len(beginning) :].lstrip().removeprefix(b",") if beginning else stored)
     readable, items = read_pieces(pieces)
     if len(readable) < len(pieces):
-        stored = b",".join([known, *map(bytes, readable)][not known :])
+        stored = b",".join([beginning, *map(bytes, readable)][not beginning :])
     values = values_at_most(stored) if prefix is None else 0
     text = ItemText(stored, prefix=prefix, pieces=readable, values=values, has_tools=False)
     return text, _join_items(text, [], items)

@@ -124,11 +124,11 @@ def read_response(response_id: str, bodies: Mapping[str, bytes]) -> StoredRespon
 def read_entry(key: str, body: bytes | msgspec.Raw, type_: type[T]) -> T | None:
     """Decode what the store has under a key; None for a damaged body, which is logged and counts as missing."""
     try:
-        found: T = decode(bytes(body), type_)[0]
+        entry: T = decode(bytes(body), type_)[0]
     except UNREADABLE as error:
         log.warning("the stored entry %s cannot be read, and counts as missing: %s", key, error)
         return None
-    return found
+    return entry
 
 
 def id_of(item: msgspec.Raw) -> str:

@@ -157,10 +157,10 @@ class StoredFiles:
 
     async def file(self, file_id: str, client: str, param: str | None = None) -> StoredFile:
         """Return the record of a file. Raises `NotStored`."""
-        found = await self.find(file_id, client)
-        if found is None:
+        stored = await self.find(file_id, client)
+        if stored is None:
             raise NotStored(f"No such File object: {file_id[:100]}", param=param or "id", code="file_not_found")
-        return found
+        return stored
 
     def _living(self, body: bytes) -> StoredFile | None:
         try:
@@ -239,8 +239,8 @@ class StoredFiles:
 
     async def upload(self, upload_id: str, client: str) -> StoredUpload:
         """Return an upload as it is now. Raises `NotStored`."""
-        known = [upload_id] if _UPLOAD_ID.fullmatch(upload_id) else []
-        body = (await self.records.get(known, client)).get(upload_id)
+        keys = [upload_id] if _UPLOAD_ID.fullmatch(upload_id) else []
+        body = (await self.records.get(keys, client)).get(upload_id)
         if body is None:
             raise NotStored(f"No such Upload object: {upload_id[:100]}", param="upload_id")
         record = msgspec.json.decode(body, type=StoredUpload)

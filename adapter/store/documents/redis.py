@@ -136,9 +136,9 @@ class RedisDocuments:
         names = {scoped_name(key, client): key for key in keys}
         if not names:
             return {}
-        found = await self._ask(_script(_GET, PREFIX, *names)) or []
+        bodies = await self._ask(_script(_GET, PREFIX, *names)) or []
         since = self._min_written()
-        pairs = zip(names.values(), found[::2], found[1::2], strict=False)
+        pairs = zip(names.values(), bodies[::2], bodies[1::2], strict=False)
         return {key: body for key, written, body in pairs if body is not None and float(written) > since}
 
     async def put(

@@ -60,8 +60,8 @@ def write(connection: sqlite3.Connection, puts: Sequence[RowsPut], since: float)
 
 def _write_put(connection: sqlite3.Connection, put: RowsPut, since: float) -> bool:
     if put.expected:
-        found = dict(read(connection, list(put.expected), since))
-        if any(found.get(name) != body for name, body in put.expected.items()):
+        current = dict(read(connection, list(put.expected), since))
+        if any(current.get(name) != body for name, body in put.expected.items()):
             return False
     for row in put.rows:
         if row.parent is None:

@@ -121,8 +121,8 @@ class MemoryStore:
         """Store records in memory."""
         now = self._clock()
         names = scoped_names([one.key for one in issued], client)
-        for name, (_key, given, by_words) in zip(names, issued, strict=True):
-            signature = combine(self._cache.get(name), given) if by_words else given
+        for name, (_key, record, by_words) in zip(names, issued, strict=True):
+            signature = combine(self._cache.get(name), record) if by_words else record
             size = len(encode(signature))
             if size > self._max_entry:
                 self._refused += 1

@@ -76,12 +76,12 @@ class RedisStore:
     async def get(self, keys: Collection[str], client: str) -> Records:
         """Read records from the cache, the missing ones from the server."""
         names = dict(zip(scoped_names(keys, client), keys, strict=True))
-        found = Records()
+        records = Records()
         for name, key in names.items():
             if (signature := self._cache.get(name)) is not None:
-                found[key] = signature
+                records[key] = signature
         return await self._add_from_server(
-            found, {name: key for name, key in names.items() if key not in found}, cached=True
+            records, {name: key for name, key in names.items() if key not in records}, cached=True
         )
 
     async def get_by_words(self, keys: Collection[str], client: str) -> Records:
@@ -89,16 +89,16 @@ class RedisStore:
         names = dict(zip(scoped_names(keys, client), keys, strict=True))
         return await self._add_from_server(Records(), names, cached=False)
 
-    async def _add_from_server(self, found: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
-        """Add the records that the server has. If it fails, `found.is_complete` becomes False."""
+    async def _add_from_server(self, records: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
+        """Add the records that the server has. If it fails, `records.is_complete` becomes False."""
         names = list(missing)
         try:
             for start in range(0, len(names), NAMES_PER_TRIP):
                 for name, signature in (await self._read(names[start : start + NAMES_PER_TRIP], cached=cached)).items():
-                    found[missing[name]] = signature
+                    records[missing[name]] = signature
         except StoreUnusable:
-            found.is_complete = False
-        return found
+            records.is_complete = False
+        return records
 
     async def _read(self, names: list[bytes], *, cached: bool) -> dict[bytes, Signature]:
         """Read names from the server, without entries that are too old. Raises `StoreUnusable`."""

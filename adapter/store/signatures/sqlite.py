@@ -55,15 +55,15 @@ class SqliteStore:
 
     async def get(self, keys: Collection[str], client: str) -> Records:
         """Read records from the cache, the missing ones from the file."""
-        found = Records()
+        records = Records()
         missing: dict[bytes, str] = {}
         names = scoped_names(keys, client)
         for key, name, signature in zip(keys, names, self._cache.get_many(names), strict=True):
             if signature is None:
                 missing[name] = key
             else:
-                found[key] = signature
-        return await self._add_from_file(found, missing, cached=True) if missing else found
+                records[key] = signature
+        return await self._add_from_file(records, missing, cached=True) if missing else records
 
     async def _add_from_file(self, records: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
         """Add the records that the file has. If it cannot be read, `records.is_complete` becomes False."""

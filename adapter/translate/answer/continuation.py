@@ -181,17 +181,17 @@ class Continuation:
             for index in (segment.start_index, segment.end_index)
         )
         text = segment.text or b"".join(texts)[start:end].decode(errors="ignore")
-        found = {"startIndex": start + self._bytes_before, "endIndex": end + self._bytes_before, "text": text}
-        return {name: msgspec.Raw(encode(value)) for name, value in found.items()}
+        members = {"startIndex": start + self._bytes_before, "endIndex": end + self._bytes_before, "text": text}
+        return {name: msgspec.Raw(encode(value)) for name, value in members.items()}
 
 
 def join_answers(events: Sequence[GenerateContentResponse]) -> GenerateContentResponse:
     """Return the answers of all calls, as `feed` returned them, as one answer."""
     first, *others = events
     whole = msgspec.structs.replace(first)
-    for one in others:
-        whole.candidates = [_both(_only(whole), _only(one))]
-        whole.usage_metadata = one.usage_metadata or whole.usage_metadata
+    for other in others:
+        whole.candidates = [_both(_only(whole), _only(other))]
+        whole.usage_metadata = other.usage_metadata or whole.usage_metadata
     return whole
 
 

@@ -95,12 +95,12 @@ class ChoiceMerger:
 
 def total(usages: Sequence[UsageMetadata | None]) -> UsageMetadata | None:
     """Return the usage of several calls, added up."""
-    known = [usage for usage in usages if usage is not None]
-    if len(known) < 2:
-        return known[0] if known else None
+    counted = [usage for usage in usages if usage is not None]
+    if len(counted) < 2:
+        return counted[0] if counted else None
     whole = UsageMetadata()
     for name in UsageMetadata.__struct_fields__:
-        setattr(whole, name, _sum([value for one in known if (value := getattr(one, name)) is not None]))
+        setattr(whole, name, _sum([value for one in counted if (value := getattr(one, name)) is not None]))
     return whole
 
 
@@ -110,8 +110,8 @@ def candidates_of(response: GenerateContentResponse) -> list[Candidate]:
     if reason is None:
         return response.candidates or []
     # Not every reason of a block is one of a candidate, and an unknown one would fail the other choices as well.
-    known = reason if reason in reply.FINISH_REASONS else "SAFETY"
-    return [Candidate(finish_reason=known, finish_message=reply.refusal_text(reason, None))]
+    finish_reason = reason if reason in reply.FINISH_REASONS else "SAFETY"
+    return [Candidate(finish_reason=finish_reason, finish_message=reply.refusal_text(reason, None))]
 
 
 def _sum(values: list[int] | list[str] | list[list[ModalityTokenCount]]) -> int | str | list[ModalityTokenCount] | None:

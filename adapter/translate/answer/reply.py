@@ -127,8 +127,8 @@ def by_index(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
     """
     if len(candidates) == 1 and not candidates[0].index:
         return [(0, candidates[0])]
-    given = {one.index for one in candidates}
-    free = (index for index in range(len(candidates)) if index not in given)
+    used = {one.index for one in candidates}
+    free = (index for index in range(len(candidates)) if index not in used)
     pairs = [(next(free) if one.index is None else one.index, one) for one in candidates]
     pairs.sort(key=lambda pair: pair[0])
     indexes = [index for index, _ in pairs]

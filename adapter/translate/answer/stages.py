@@ -112,9 +112,9 @@ class LeakedThoughts:
             self._thinking, self._may_begin, self._behind_thought = False, True, True
             return text[: end.start()], text[end.end() :]
         open_end = _MAY_BE_BLANK.search(text)
-        known = len(text) if open_end is None else open_end.start()
-        self._held = text[known:]
-        return text[:known], ""
+        safe_end = len(text) if open_end is None else open_end.start()
+        self._held = text[safe_end:]
+        return text[:safe_end], ""
 
 
 def _part(text: str, *, thought: bool) -> Part:

@@ -129,14 +129,14 @@ def capabilities_of(
 
 def served_model(model: str, rows: Sequence[ModelCapabilities], platform: Platform, day: datetime.date) -> ServedModel:
     """Return the model that a platform serves under this name on this day: another one once the model has ended."""
-    found = ServedModel(model, capabilities_of(model, rows, day), "", model)
+    served = ServedModel(model, capabilities_of(model, rows, day), "", model)
     for _ in rows:
-        row = found.row
+        row = served.row
         if not row.routes_to or not row.has_ended(platform, day):
             break
-        reason = f"{row.routes_to} answers for {found.model}, which ended on {row.until[platform].isoformat()}"
-        found = ServedModel(row.routes_to, capabilities_of(row.routes_to, rows, day), reason, model)
-    return found
+        reason = f"{row.routes_to} answers for {served.model}, which ended on {row.until[platform].isoformat()}"
+        served = ServedModel(row.routes_to, capabilities_of(row.routes_to, rows, day), reason, model)
+    return served
 
 
 def alias_notes(asked: str, served: ServedModel) -> list[Note]:

@@ -119,8 +119,8 @@ def _blocks(value: str | list[DecisionPart], path: str, chat: Context, notes: li
     if isinstance(value, str):
         return [Block(DecisionContent(type="text", text=value), path)] if value else []
     parts = [as_chat_part(one, f"{path}[{index}]", (*TEXTS, *_IMAGES), notes) for index, one in enumerate(value)]
-    made = parts_of(parts, path, chat, notes)
-    return [Block(block_of(part), at) for part, at in zip(made, sources_of(parts, path, chat), strict=True)]
+    converted = parts_of(parts, path, chat, notes)
+    return [Block(block_of(part), at) for part, at in zip(converted, sources_of(parts, path, chat), strict=True)]
 
 
 def as_chat_part(part: DecisionPart, path: str, kinds: Sequence[str], notes: list[Note]) -> ContentPart:

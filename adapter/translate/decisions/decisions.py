@@ -178,17 +178,17 @@ def _check_number(values: Sequence[Any], path: str) -> None:
         raise Rejected(path, "limit-exceeded", f"{FEWEST} to {MOST} are asked about")
 
 
-def _levels(one: DecisionQuestion, path: str) -> list[str]:
+def _levels(question: DecisionQuestion, path: str) -> list[str]:
     """Return the levels as texts, which may not be empty."""
-    levels = one.levels or []
+    levels = question.levels or []
     _check_number(levels, f"{path}.levels")
-    found: list[str] = []
+    labels: list[str] = []
     for index, level in enumerate(levels):
         text = ": ".join(filter(None, (level.label, level.description)))
         if not text:
             raise Rejected(f"{path}.levels[{index}].label", "value-missing", "a level has a name")
-        found.append(text)
-    return found
+        labels.append(text)
+    return labels
 
 
 _ID = re.compile(r"[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?")

@@ -147,8 +147,8 @@ def to_gemini(context: ModerationContext, unknown: Mapping[str, msgspec.Raw] = {
     row = context.capabilities
     if not ("DECISION" in row.output or ("TEXT" in row.output and not row.served_by)):
         raise Rejected("model", "wrong-endpoint", f"{context.model} judges nothing: use gemini-decision-1")
-    asked = context.request.model
-    notes = [*(alias_notes(asked, context.served) if asked is not None else ()), *unknown_notes(unknown)]
+    model = context.request.model
+    notes = [*(alias_notes(model, context.served) if model is not None else ()), *unknown_notes(unknown)]
     contents = _contents(context, notes)
     if not context.has_decisions:
         notes.append(BY_RATINGS)
@@ -177,16 +177,16 @@ def _text(value: str, path: str) -> Judged:
 
 
 def _content(parts: list[ModerationPart], context: ModerationContext, notes: list[Note]) -> Judged:
-    for index, one in enumerate(parts):
-        if one.type not in ("text", "image_url"):
-            raise Rejected(f"input[{index}].type", "content-unsupported", f"no part of type {one.type!r} is judged")
-    asked = [ContentPart(type=part.type, text=part.text, image_url=part.image_url) for part in parts]
+    for index, sent in enumerate(parts):
+        if sent.type not in ("text", "image_url"):
+            raise Rejected(f"input[{index}].type", "content-unsupported", f"no part of type {sent.type!r} is judged")
+    content_parts = [ContentPart(type=part.type, text=part.text, image_url=part.image_url) for part in parts]
     chat = context.as_chat()
-    found = parts_of(asked, "input", chat, notes)
-    if not found:
+    gemini_parts = parts_of(content_parts, "input", chat, notes)
+    if not gemini_parts:
         raise Rejected("input", "value-missing", "an empty text cannot be judged")
-    kinds = {TEXT if one.text is not None else IMAGE for one in found}
-    return Judged(found, sorted(kinds, reverse=True), sources_of(asked, "input", chat))
+    kinds = {TEXT if one.text is not None else IMAGE for one in gemini_parts}
+    return Judged(gemini_parts, sorted(kinds, reverse=True), sources_of(content_parts, "input", chat))
 
 
 def _batches(contents: Sequence[Judged]) -> Iterator[list[int]]:
@@ -324,10 +324,10 @@ def result_of_ratings(
 
 def _ratings(raw: msgspec.Raw) -> list[SafetyRating]:
     try:
-        found: list[SafetyRating] = decoder(list[SafetyRating]).decode(raw)
+        ratings: list[SafetyRating] = decoder(list[SafetyRating]).decode(raw)
     except msgspec.MsgspecError as error:
         raise AnswerError(502, "malformed_response", f"Gemini's safety ratings cannot be read: {error}") from None
-    return found
+    return ratings
 
 
 BY_RATINGS = Note(

@@ -92,11 +92,11 @@ class EmbeddingMethod(NamedTuple):
     def read(self, answer: bytes, decode: Decode) -> Vectors:
         """Read the vectors of an answer. They are cut out first: the decoder reads only the few bytes around them."""
         around, vectors = cut_vectors(answer)
-        found = self.members(decode(around, self.answer)[0])
-        if found.values.count(OUT) != len(vectors):
+        members = self.members(decode(around, self.answer)[0])
+        if members.values.count(OUT) != len(vectors):
             # Another member is named `values` too: what was cut out may be its value. So the whole answer is decoded.
-            found, vectors = self.members(decode(answer, self.answer)[0]), []
-        return Vectors(paste_vectors(found.values, vectors), found.tokens)
+            members, vectors = self.members(decode(answer, self.answer)[0]), []
+        return Vectors(paste_vectors(members.values, vectors), members.tokens)
 
 
 def method_of(row: ModelCapabilities, platform: Platform, inputs: int) -> EmbeddingMethod:

@@ -88,10 +88,10 @@ def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}
 
 def _model(context: EmbeddingContext) -> list[Note]:
     """Return a note if another model than the named one embeds: vectors of two models cannot be compared."""
-    asked = context.request.model
-    if context.served.name in (asked, asked.rsplit("/", 1)[-1]):
+    model = context.request.model
+    if context.served.name in (model, model.rsplit("/", 1)[-1]):
         return []
-    reason = f"{context.model} stands for {asked}: their vectors cannot be compared"
+    reason = f"{context.model} stands for {model}: their vectors cannot be compared"
     return [Note("model", Fate.APPROXIMATED, "embedding-space", reason)]
 
 
@@ -146,11 +146,11 @@ def _only_part(part: ContentPart, path: str, context: EmbeddingContext, notes: l
     """Return the parts of an input that is one content part: its path has no index, unlike that of a part in a list."""
     numbered, inner = f"{path}[0]", list[Note]()
     try:
-        found = _media([part], path, context, inner)
+        media = _media([part], path, context, inner)
     except Rejected as error:
         raise Rejected(error.note.path.replace(numbered, path, 1), error.note.code, error.note.reason) from None
     notes.extend(note.at(note.path.replace(numbered, path, 1)) for note in inner)
-    return found
+    return media
 
 
 def _media(parts: list[ContentPart], path: str, context: EmbeddingContext, notes: list[Note]) -> list[Part]:
@@ -159,22 +159,22 @@ def _media(parts: list[ContentPart], path: str, context: EmbeddingContext, notes
         raise Rejected(
             path, "content-unsupported", f"{context.model} embeds texts alone: gemini-embedding-2 takes media"
         )
-    found = parts_of(parts, path, context.as_chat(), notes)
-    if not found:
+    media = parts_of(parts, path, context.as_chat(), notes)
+    if not media:
         raise Rejected(path, "value-missing", "an empty text has no vector")
-    return found
+    return media
 
 
 def _task(context: EmbeddingContext, notes: list[Note]) -> Task:
     """Return the task, the title and the number of dimensions that OpenAI's fields or Google's set."""
-    found, sources = _settings(context.request, notes)
-    task_type, title = found.get("taskType"), found.get("title")
+    settings, sources = _settings(context.request, notes)
+    task_type, title = settings.get("taskType"), settings.get("title")
     if title is not None and task_type not in (None, _DOCUMENT):
         raise Rejected(sources["title"], "fields-contradict", f"a title goes with the task type {_DOCUMENT} alone")
     if title is not None and task_type is None:
         task_type = _DOCUMENT
         notes.append(Note("task_type", Fate.INJECTED, "embedding-task-added", f"a title needs {_DOCUMENT}"))
-    dimensions = _dimensions(found.get("outputDimensionality"), sources, context, notes)
+    dimensions = _dimensions(settings.get("outputDimensionality"), sources, context, notes)
     return Task(task_type, title, dimensions, {**_STANDARD, **sources})
 
 

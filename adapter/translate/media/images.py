@@ -202,8 +202,8 @@ def _images(field: str) -> Callable[[Images, _ImageDraft], None]:
 
     def rule(value: Images, draft: _ImageDraft) -> None:
         listed = value if isinstance(value, list) else [value]
-        for index, one in enumerate(listed):
-            draft.parts += _image_parts(one, f"{field}[{index}]" if isinstance(value, list) else field, draft)
+        for index, image in enumerate(listed):
+            draft.parts += _image_parts(image, f"{field}[{index}]" if isinstance(value, list) else field, draft)
         if len(draft.parts) > MAX_IMAGES:
             raise Rejected(field, "limit-exceeded", f"at most {MAX_IMAGES} images are edited at once")
 

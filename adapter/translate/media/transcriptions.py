@@ -182,9 +182,9 @@ def anchors_of(request: TranscriptionRequest | TranslationRequest, _plan: Transc
 
 def _format(request: TranscriptionRequest | TranslationRequest) -> str:
     format_ = request.response_format or "json"
-    known = FORMATS if isinstance(request, TranscriptionRequest) else FORMATS[:-1]
-    if format_ not in known:
-        raise Rejected("response_format", "unknown-value", f"one of {', '.join(known)}")
+    formats = FORMATS if isinstance(request, TranscriptionRequest) else FORMATS[:-1]
+    if format_ not in formats:
+        raise Rejected("response_format", "unknown-value", f"one of {', '.join(formats)}")
     return format_
 
 

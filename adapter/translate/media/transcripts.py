@@ -116,14 +116,14 @@ def check_finish(finish: str | None) -> list[Note]:
 
 def speeches_of(answer: GenerateContentResponse) -> Sequence[HeardSpeech]:
     """Return the texts of an answer, whether or not they come as transcriptions."""
-    found: list[HeardSpeech] = []
+    speeches: list[HeardSpeech] = []
     for candidate in answer.candidates or ():
         for part in (candidate.content and candidate.content.parts) or ():
             if present(part.audio_transcription):
-                found.append(_speech(part.audio_transcription))
+                speeches.append(_speech(part.audio_transcription))
             elif part.text and not part.thought:
-                found.append(HeardSpeech(text=part.text))
-    return found
+                speeches.append(HeardSpeech(text=part.text))
+    return speeches
 
 
 def _speech(raw: msgspec.Raw) -> HeardSpeech:
@@ -146,9 +146,9 @@ def _join(texts: Sequence[str]) -> str:
 def words_of(speech: HeardSpeech) -> Sequence[Word]:
     """Return words with times; one without a time begins when the one before ends."""
     words: list[Word] = []
-    for one in speech.words or ():
-        start = _seconds(one.start_offset, words[-1].end if words else 0.0)
-        words.append(Word(one.word.strip(), start, _seconds(one.end_offset, start), speech.speaker_label or ""))
+    for word in speech.words or ():
+        start = _seconds(word.start_offset, words[-1].end if words else 0.0)
+        words.append(Word(word.word.strip(), start, _seconds(word.end_offset, start), speech.speaker_label or ""))
     return words
 
 

@@ -153,10 +153,10 @@ def names_of(request: GenerateContentRequest) -> set[str]:
     # Raw contents are calls and their results, which name no files.
     contents = [one for one in request.contents or () if isinstance(one, Content)]
     parts = [part for content in contents for part in content.parts or ()]
-    found = names_of_uris(part.file_data.file_uri for part in parts if part.file_data is not None)
-    found |= names_of_uris([request.cached_content])
+    names = names_of_uris(part.file_data.file_uri for part in parts if part.file_data is not None)
+    names |= names_of_uris([request.cached_content])
     searches = [tool.file_search for tool in request.tools or () if present(tool.file_search)]
-    return found.union(*(names_in(bytes(one)) for one in searches))
+    return names.union(*(names_in(bytes(one)) for one in searches))
 
 
 _IN_PATH = re.compile(r"([A-Za-z]+)/([^/:?]+)")
@@ -182,13 +182,13 @@ _ID = re.compile(rb'"id"\s*:\s*"([\w-]+)"')
 def names_made(answer: bytes, collection: str = "") -> set[str]:
     """Return the names in the answer to a request that creates something; in an unknown form, all it may hold."""
     try:
-        made = decoder(_Made).decode(answer)
+        message = decoder(_Made).decode(answer)
     except (msgspec.MsgspecError, RecursionError):
         # Events, which tell of a thing that is being made: each id in them is the client's own.
         return {f"{collection}/{found.decode()}" for found in _ID.findall(answer)} if collection else set()
-    names = {name_in_path(one.name) for one in (made, made.file) if one is not None and one.name}
-    if made.id and collection:
-        names.add(f"{collection}/{made.id}")
+    names = {name_in_path(one.name) for one in (message, message.file) if one is not None and one.name}
+    if message.id and collection:
+        names.add(f"{collection}/{message.id}")
     return {name for name in names if name is not None}
 
 

@@ -78,21 +78,21 @@ def response_format(value: ResponseFormat, context: Context) -> Outcome:
     return exact(config(response_mime_type="application/json", **{place: converted.schema}), notes)
 
 
-def _lost_words(asked: JsonSchemaFormat | None) -> list[Note]:
+def _lost_words(format_: JsonSchemaFormat | None) -> list[Note]:
     """Return notes on the name and the description of a missing schema."""
-    names = [name for name in ("name", "description") if asked is not None and getattr(asked, name)]
+    names = [name for name in ("name", "description") if format_ is not None and getattr(format_, name)]
     return [
         Note(f"json_schema.{name}", Fate.DROPPED, f"schema-{name}-dropped", "there is no schema that it describes")
         for name in names
     ]
 
 
-def _answer_schema(schema: msgspec.Raw, asked: JsonSchemaFormat | None, context: Context) -> ConvertedSchema:
+def _answer_schema(schema: msgspec.Raw, format_: JsonSchemaFormat | None, context: Context) -> ConvertedSchema:
     """Return the answer's schema in the upstream's dialect, with its description; without one, any object.
 
     Notes have paths that start at `json_schema`.
     """
-    words = asked or JsonSchemaFormat()
+    words = format_ or JsonSchemaFormat()
     path = "response_format.json_schema.schema"
     raw = schema if present(schema) else msgspec.Raw(b'{"type":"object"}')
     try:
@@ -398,10 +398,10 @@ def _one_setting_per_category(body: GenerateContentRequest, context: Context) ->
     return notes
 
 
-def _one_list_of_declarations(asked: list[GeminiTool]) -> list[GeminiTool]:
+def _one_list_of_declarations(tools: list[GeminiTool]) -> list[GeminiTool]:
     """Put all function declarations into one tool, ahead of the built-in ones."""
-    lists = [tool.function_declarations for tool in asked if tool.function_declarations]
+    lists = [tool.function_declarations for tool in tools if tool.function_declarations]
     if len(lists) < 2:
-        return asked
-    others = [tool for tool in asked if not tool.function_declarations]
+        return tools
+    others = [tool for tool in tools if not tool.function_declarations]
     return [GeminiTool(function_declarations=[one for each in lists for one in each]), *others]

@@ -133,13 +133,13 @@ def _same_image(own: Part, part: Part) -> bool:
 
 def code_of(parts: Iterable[Part]) -> list[tuple[str, ...]]:
     """Return the parts of code that Gemini ran, each with its result, in order."""
-    found: list[tuple[str, ...]] = []
+    pieces: list[tuple[str, ...]] = []
     for part in parts:
         if present(part.executable_code):
-            found.append(("code", _member(part.executable_code, "code")))
+            pieces.append(("code", _member(part.executable_code, "code")))
         if present(part.code_execution_result):
-            found.append(("result", _member(part.code_execution_result, "output")))
-    return found
+            pieces.append(("result", _member(part.code_execution_result, "output")))
+    return pieces
 
 
 def _member(raw: msgspec.Raw, name: str) -> str:

@@ -150,15 +150,15 @@ def _reasoning_effort(value: Reasoning) -> str | int | None:
 
 def translate_reasoning(value: Reasoning, context: Context) -> Outcome:
     """OpenRouter's form: an effort, or a budget, or off."""
-    asked = _reasoning_effort(value)
-    if asked is None and value.enabled and value.summary is None:
+    effort = _reasoning_effort(value)
+    if effort is None and value.enabled and value.summary is None:
         return _on(context)
-    if asked is None:
+    if effort is None:
         return _summary(context) if value.summary is not None else exact()
-    if isinstance(asked, int):
-        return by_budget(asked, context)
-    made = by_effort(asked, context, include=not value.exclude)
-    return Outcome(made.fragment, (*made.notes, *_note_overruled(value)))
+    if isinstance(effort, int):
+        return by_budget(effort, context)
+    outcome = by_effort(effort, context, include=not value.exclude)
+    return Outcome(outcome.fragment, (*outcome.notes, *_note_overruled(value)))
 
 
 def _note_overruled(value: Reasoning) -> Iterator[Note]:

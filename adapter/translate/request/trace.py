@@ -47,9 +47,9 @@ def trace_messages(context: Context) -> list[tuple[str, str]]:
     turns = TracedTurns(context, context.known_history())
     read_messages(context.request.messages, turns)
     calls = {id(call.part): call.path for call in turns.calls}
-    found = [(turns.paths[id(part)], f"/systemInstruction/parts/{i}") for i, part in enumerate(turns.system)]
+    anchors = [(turns.paths[id(part)], f"/systemInstruction/parts/{i}") for i, part in enumerate(turns.system)]
     for at, content in enumerate(one for one in turns.contents if isinstance(one, Content)):
         paths = [calls.get(id(part.function_call), turns.paths[id(part)]) for part in content.parts or ()]
-        found.append((paths[0].partition("]")[0] + "].role", f"/contents/{at}/role"))
-        found += [(path, f"/contents/{at}/parts/{i}") for i, path in enumerate(paths)]
-    return [(f"messages{path}", pointer) for path, pointer in found]
+        anchors.append((paths[0].partition("]")[0] + "].role", f"/contents/{at}/role"))
+        anchors += [(path, f"/contents/{at}/parts/{i}") for i, path in enumerate(paths)]
+    return [(f"messages{path}", pointer) for path, pointer in anchors]

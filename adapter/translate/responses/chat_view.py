@@ -54,18 +54,18 @@ class Paths:
 
     def __getitem__(self, path: str) -> str:
         """Return the client's path; the longest part that has an equivalent is replaced."""
-        asked = self._of_tools if path.startswith("tools[") else self._asked
-        found = asked.get(path)
-        if found is None:
-            found = asked[path] = self._first.known.get(path) or self._find(path)
-        return found
+        cache = self._of_tools if path.startswith("tools[") else self._asked
+        client_path = cache.get(path)
+        if client_path is None:
+            client_path = cache[path] = self._first.known.get(path) or self._find(path)
+        return client_path
 
     def _find(self, path: str) -> str:
         paths = self._first.read() if _is_before(path, self._first.messages) else self._own
         end = len(path)
         while end > 0:
-            if (found := paths.get(path[:end])) is not None:
-                return found + path[end:]
+            if (client_path := paths.get(path[:end])) is not None:
+                return client_path + path[end:]
             end = max(path.rfind(".", 0, end), path.rfind("[", 0, end))
         return path
 

@@ -18,11 +18,11 @@ WANTED = (
 
 def asking(request: ResponsesRequest) -> ResponsesRequest:
     """Return the request that asks for a summary of this request's conversation."""
-    given = request.input
-    if isinstance(given, str):
-        given = [InputItem(type="message", role="user", content=given)]
+    items = request.input
+    if isinstance(items, str):
+        items = [InputItem(type="message", role="user", content=items)]
     wanted = InputItem(type="message", role="user", content=WANTED)
-    return msgspec.structs.replace(request, input=[*(given or ()), wanted], store=False)
+    return msgspec.structs.replace(request, input=[*(items or ()), wanted], store=False)
 
 
 def compact(response: Response, asked: ResponsesRequest) -> CompactedResponse:

@@ -370,10 +370,10 @@ _PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc"}
 
 def input_items(request: ResponsesRequest, owner: str = "") -> list[InputItem]:
     """Return the input as items for storing and listing, see `as_stored`."""
-    given = request.input
-    if isinstance(given, str):
-        given = [InputItem(type="message", role="user", content=given)]
-    return as_stored(given or (), owner)
+    items = request.input
+    if isinstance(items, str):
+        items = [InputItem(type="message", role="user", content=items)]
+    return as_stored(items or (), owner)
 
 
 def as_stored(items: Sequence[InputItem], owner: str) -> list[InputItem]:

@@ -199,12 +199,12 @@ def copy_part(part: OutputText | OutputRefusal) -> OutputText | OutputRefusal:
     return OutputText(text=part.text, annotations=part.annotations, logprobs=part.logprobs)
 
 
-def citations_of(found: Sequence[UrlCitationAnnotation], start: int, end: int) -> list[UrlCitationAnnotation]:
+def citations_of(citations: Sequence[UrlCitationAnnotation], start: int, end: int) -> list[UrlCitationAnnotation]:
     """Return the citations of one part, which stands at `start` to `end` in the answer's text, counted inside it."""
     return [
         UrlCitationAnnotation(
             start_index=one.start_index - start, end_index=min(one.end_index, end) - start, url=one.url, title=one.title
         )
-        for one in found
+        for one in citations
         if start <= one.start_index < end
     ]

@@ -21,11 +21,11 @@ def tool_choice(value: str | ToolChoice, context: Context) -> Outcome:
     """Which tools may or must be called."""
     if isinstance(value, ToolChoice):
         meant: str | ToolChoice = _respell(value)
-        made = _choice(meant, context)
+        outcome = _choice(meant, context)
         notes = list(CHOICES.notes(value, ""))
         if meant is not value:
             notes.append(Note("type", Fate.APPROXIMATED, "tool-choice-spelling", _OTHERS))
-        return Outcome(made.fragment, (*made.notes, *notes)) if notes else made
+        return Outcome(outcome.fragment, (*outcome.notes, *notes)) if notes else outcome
     return _choice(value, context)
 
 

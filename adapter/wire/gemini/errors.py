@@ -108,8 +108,8 @@ _IN_WORDS = re.compile(r"retry in (\d{1,9}(?:\.\d{1,9})?)s", re.IGNORECASE)
 def find_retry_delay(error: Status, header: float | None) -> float | None:
     """Return the seconds that Gemini asks to wait: RetryInfo, else Retry-After, else the message's words."""
     for detail in error.details or ():
-        if detail.retry_delay and (found := _DURATION.fullmatch(detail.retry_delay)):
-            return float(found.group(1))
+        if detail.retry_delay and (match := _DURATION.fullmatch(detail.retry_delay)):
+            return float(match.group(1))
     if header is not None:
         return header
     words = _IN_WORDS.search(error.message or "")
