@@ -15,7 +15,8 @@ from adapter.store.shared.base import redact_password
 GOOGLE_URL = "https://generativelanguage.googleapis.com/v1beta"
 SECRETS = ("upstream_keys", "client_keys", "clients", "fallback_upstreams")
 
-_LONGEST = 86_400.0
+_MAX_SECONDS = 86_400.0
+"""A day: the longest time that `_seconds` allows."""
 
 
 def _help(text: str) -> msgspec.Meta:
@@ -23,7 +24,7 @@ def _help(text: str) -> msgspec.Meta:
 
 
 def _seconds(text: str, least: float = 0.001) -> msgspec.Meta:
-    return msgspec.Meta(description=text, ge=least, le=_LONGEST)
+    return msgspec.Meta(description=text, ge=least, le=_MAX_SECONDS)
 
 
 def _count(text: str, least: int = 1, most: int = 2**31) -> msgspec.Meta:

@@ -11,8 +11,10 @@ from adapter.upstream.model_path import model_path
 from adapter.wire.base import encode
 from adapter.wire.gemini.batches import BatchInput, BatchJob, BatchJobList, CreateBatchJobRequest, NewBatchJob
 
+# A relay whose next page is always the same one must not be followed for ever.
 MAX_PAGES = 100
 PAGE = 100
+"""The jobs of one page."""
 
 
 class BatchJobs:

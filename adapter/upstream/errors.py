@@ -36,6 +36,7 @@ from adapter.wire.gemini.errors import (
 Phase = Literal["connect", "first byte", "between bytes", "total"]
 
 MAX_ERROR_BODY = 64 * 1024
+"""The bytes of an error answer after which no more of it is read."""
 
 
 class UpstreamError(Exception):

@@ -25,11 +25,17 @@ from adapter.upstream.media import Fetched, FetchError, FetchSettings
 from adapter.upstream.transport.base import content_codings
 
 MAX_REDIRECTS = 3
+"""The most redirects of one fetch."""
+
 MAX_PARALLEL = 3
+"""The most fetches that run at the same time for one request."""
+
 MAX_LOOK_UPS = 4
 """Parallel DNS look-ups, for all requests together."""
 
 MAX_URL = 8_192
+"""The most characters of a URL, redirects included."""
+
 _UNICAST = ipaddress.ip_network("2000::/3")
 """The public internet's part of IPv6 so far (https://www.iana.org/assignments/ipv6-address-space, 2026-11-30).
 

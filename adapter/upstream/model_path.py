@@ -15,6 +15,7 @@ A colon alone is allowed, since relays and local servers have it in names ("qwen
 _COLLECTIONS = ("models/", "tunedModels/", "publishers/", "projects/", "dynamic/")
 
 MAX_NAME = 256
+"""The most characters of a name."""
 
 
 def model_path(name: str, models: str = "models/") -> str:

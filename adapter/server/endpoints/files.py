@@ -18,6 +18,7 @@ from adapter.wire.openai.files import FileList
 from adapter.wire.openai.stored import Deleted
 
 MAX_PAGE = 10_000
+"""The most files of one page, as at OpenAI (API reference, "List files", 2026)."""
 
 
 class IncomingFile:

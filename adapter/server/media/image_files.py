@@ -10,6 +10,7 @@ MAX_PIXELS = 64 * 1024 * 1024
 """The largest images of Gemini's have 17 million pixels; a small file that claims more is no image of its."""
 
 _USUAL_QUALITY = 95
+"""The quality of JPEG and WebP if the client names none."""
 
 
 def convert_image(data: bytes, kind: str, quality: int | None = None) -> bytes:

@@ -9,6 +9,8 @@ from adapter import extras
 from adapter.translate.core.notes import Rejected
 
 _MP3_KBITS = 96
+"""Kilobits per second."""
+
 _LAME_QUALITY = 5
 """LAME's scale from 0 (best) to 9 (fastest)."""
 

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
-_LONGEST = 128
+_MAX_SHOWN = 128
+"""The most characters of an unknown path that are logged."""
+
 # Shorter than any key that is in use: Google's have 39 characters, OpenAI's more.
 _LIKE_A_KEY = re.compile(r"[\w-]{32,}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[^!-~]")
@@ -26,4 +28,4 @@ def loggable_path(scope: Scope) -> str:
     sent: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
     text = _UNPRINTABLE.sub("?", sent.partition(b"?")[0].decode("latin-1"))
     text = _LIKE_A_KEY.sub(lambda found: f"{found.group()[:6]}...", text)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

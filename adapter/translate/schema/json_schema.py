@@ -27,6 +27,7 @@ MAX_NODES = 5_000
 """Schemas in one schema, references written out: a small text can stand for a huge one."""
 
 MAX_JSON_DEPTH = 100
+"""Levels of a schema's JSON, of whatever kind: what reads it later calls itself for each."""
 
 MAX_BYTES = 1024 * 1024
 """Size of one schema, all of which is read and walked; real ones reach some hundred kilobytes."""

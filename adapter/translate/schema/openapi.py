@@ -312,7 +312,9 @@ _FOREIGN = {
 
 _KIND_OF = {str: "string", int: "integer", float: "number"}
 _WIDER = {"number": "integer"}
+
 MAX_RESTORED = 64
+"""Levels of arguments that are restored; what is deeper stays as Gemini wrote it."""
 
 
 Leaf = Callable[[Any, list[Any]], Any]
