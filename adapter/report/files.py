@@ -13,7 +13,7 @@ import yaml
 
 from adapter.report.readers import har, helicone, langfuse, langsmith, litellm, plain, spans, vcr
 from adapter.report.readers.base import Reader, locate_piece
-from adapter.report.records import Found, Location, Unreadable
+from adapter.report.records import Location, RecordedPiece, Unreadable
 
 READERS: tuple[Reader, ...] = (
     har.HAR,
@@ -47,7 +47,7 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
-def read_file(path: Path) -> Iterator[tuple[str, Found]]:
+def read_file(path: Path) -> Iterator[tuple[str, RecordedPiece]]:
     """Yield for each piece of a file its format and request, or the reason why it is no request.
 
     Raises:
@@ -61,7 +61,7 @@ def read_file(path: Path) -> Iterator[tuple[str, Found]]:
             yield from _read_document(document, place)
 
 
-def _read_document(document: Any, place: Location) -> Iterator[tuple[str, Found]]:
+def _read_document(document: Any, place: Location) -> Iterator[tuple[str, RecordedPiece]]:
     reader = next((reader for reader in READERS if reader.matches(document)), None)
     if reader is None:
         yield "", Unreadable(place, "no known format")

@@ -43,4 +43,4 @@ class Unreadable(msgspec.Struct, frozen=True):
     reason: str
 
 
-Found = RecordedRequest | Unreadable
+RecordedPiece = RecordedRequest | Unreadable

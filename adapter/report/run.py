@@ -18,7 +18,7 @@ import msgspec
 
 from adapter.report.conversations import Conversations
 from adapter.report.files import read_file
-from adapter.report.records import Found, RecordedRequest, Unreadable
+from adapter.report.records import RecordedPiece, RecordedRequest, Unreadable
 from adapter.report.tally import TrafficTally, read_counter
 from adapter.report.verdicts import Judge
 
@@ -167,7 +167,7 @@ class ReportRun:
                     self._result.conversations = len(conversations)
                     yield number, record
 
-    def _count_unreadable(self, piece: Found) -> None:
+    def _count_unreadable(self, piece: RecordedPiece) -> None:
         assert isinstance(piece, Unreadable)
         reason = piece.reason
         if reason not in self._result.unreadable and len(self._result.unreadable) >= MOST_REASONS:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from adapter.report.records import Found, Location, RecordedRequest, RecordedUsage, Unreadable
+from adapter.report.records import Location, RecordedPiece, RecordedRequest, RecordedUsage, Unreadable
 from adapter.translate.translations import endpoint_of_body
 
 TRANSLATED = ("/chat/completions", "/responses", "/embeddings", "/completions")
@@ -31,7 +31,7 @@ class Reader(NamedTuple):
 
     name: str
     matches: Callable[[Any], bool]
-    read: Callable[[Any, Location], Iterator[Found]]
+    read: Callable[[Any, Location], Iterator[RecordedPiece]]
 
 
 def path_of_url(url: str) -> str:
@@ -55,7 +55,7 @@ def path_of_body(body: Document) -> str:
     return endpoint_of_body(body) if is_request else ""
 
 
-def request(body: Any, place: Location, url: str = "", **details: Any) -> Found:
+def request(body: Any, place: Location, url: str = "", **details: Any) -> RecordedPiece:
     """Return a recorded request, or why it is none; without a `url` the body's fields decide the endpoint.
 
     Azure names the model in the URL. `answer` among the details is the recorded answer's JSON, from which id and usage

@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 
 from adapter.report.readers.base import Reader, locate_piece, request, value_below
-from adapter.report.records import Found, Location, Unreadable
+from adapter.report.records import Location, RecordedPiece, Unreadable
 
 
 def _matches(document: Any) -> bool:
     return isinstance(value_below(document, "log", "entries"), list)
 
 
-def _read(document: Any, place: Location) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[RecordedPiece]:
     for number, entry in enumerate(document["log"]["entries"], 1):
         at = locate_piece(place, "entry", number)
         url = value_below(entry, "request", "url")

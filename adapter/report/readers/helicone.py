@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapter.report.readers.base import Reader, has, request, value_below
-from adapter.report.records import Found, Location
+from adapter.report.records import Location, RecordedPiece
 
 
 def _matches(document: Any) -> bool:
     return has(document, "request_id", "request_body")
 
 
-def _read(document: Any, place: Location) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[RecordedPiece]:
     status = document.get("response_status")
     properties = document.get("request_properties") or {}
     session = properties.get("Helicone-Session-Id", "") if isinstance(properties, dict) else ""

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapter.report.readers.base import Reader, has, parse_json, path_of_body, request
-from adapter.report.records import Found, Location, Unreadable
+from adapter.report.records import Location, RecordedPiece, Unreadable
 
 
 def _matches(document: Any) -> bool:
     return has(document, "type", "input") and ("traceId" in document or "trace_id" in document)
 
 
-def _read(document: Any, place: Location) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[RecordedPiece]:
     if str(document["type"]).upper() != "GENERATION":
         yield Unreadable(place, f"an observation of type {document['type']!r}: only generations are requests")
         return

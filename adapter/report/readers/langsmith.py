@@ -9,7 +9,7 @@ from typing import Any
 
 from adapter.report.readers.base import Reader, has, path_of_body, request, value_below
 from adapter.report.readers.langchain_messages import to_openai
-from adapter.report.records import Found, Location, RecordedUsage, Unreadable
+from adapter.report.records import Location, RecordedPiece, RecordedUsage, Unreadable
 
 _CLIENT_ONLY = {"extra_headers", "extra_query", "extra_body", "timeout"}
 """Arguments of OpenAI's client that are no fields of a body."""
@@ -22,7 +22,7 @@ def _matches(document: Any) -> bool:
     return has(document, "run_type", "inputs")
 
 
-def _read(document: Any, place: Location) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[RecordedPiece]:
     if document["run_type"] != "llm":
         yield Unreadable(place, f"a run of kind {document['run_type']!r}: only calls of models are requests")
         return

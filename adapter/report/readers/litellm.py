@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapter.report.readers.base import Reader, has, parse_json, request
-from adapter.report.records import Found, Location, Unreadable
+from adapter.report.records import Location, RecordedPiece, Unreadable
 
 _PATHS = {
     "completion": "/v1/chat/completions",
@@ -33,7 +33,7 @@ def _matches(document: Any) -> bool:
     return has(document, "call_type", "messages", "model")
 
 
-def _read(document: Any, place: Location) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[RecordedPiece]:
     kind = str(document["call_type"])
     path = _PATHS.get(kind) or _PATHS.get(kind.removeprefix("a"))
     if path is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapter.report.readers.base import TRANSLATED, Reader, has, path_of_body, path_of_url, request
-from adapter.report.records import Found, Location, Unreadable
+from adapter.report.records import Location, RecordedPiece, Unreadable
 
 _URLS = ("url", "url_path", "path", "endpoint", "uri")
 
@@ -13,7 +13,7 @@ def _is_batch_line(document: Any) -> bool:
     return has(document, "custom_id") and ("body" in document or "response" in document)
 
 
-def _read_batch_line(document: Any, place: Location) -> Iterator[Found]:
+def _read_batch_line(document: Any, place: Location) -> Iterator[RecordedPiece]:
     """Read a line of OpenAI's batch files (platform.openai.com/docs/guides/batch); answers have their own file."""
     if "body" not in document:
         yield Unreadable(place, "a line of a batch's output: the requests are in its input file")
@@ -25,7 +25,7 @@ def _is_exchange(document: Any) -> bool:
     return has(document, "request") and (document["request"] is None or isinstance(document["request"], dict | str))
 
 
-def _read_exchange(document: Any, place: Location) -> Iterator[Found]:
+def _read_exchange(document: Any, place: Location) -> Iterator[RecordedPiece]:
     sent = document["request"]
     url, body = _url_of(document), sent
     if sent is None and (not path_of_url(url) or path_of_url(url).endswith(TRANSLATED)):
@@ -48,7 +48,7 @@ def _is_stored_completion(document: Any) -> bool:
     return has(document, "object", "choices") and document["object"] == "chat.completion"
 
 
-def _read_stored_completion(document: Any, place: Location) -> Iterator[Found]:
+def _read_stored_completion(document: Any, place: Location) -> Iterator[RecordedPiece]:
     """Read a completion that was sent with `store: true`, as `GET /v1/chat/completions` lists it.
 
     Its messages are another list (`GET /v1/chat/completions/{id}/messages`), which must be added as `messages`.
@@ -65,7 +65,7 @@ def _is_bare(document: Any) -> bool:
     return isinstance(document, dict) and bool(path_of_body(document))
 
 
-def _read_bare(document: Any, place: Location) -> Iterator[Found]:
+def _read_bare(document: Any, place: Location) -> Iterator[RecordedPiece]:
     yield request(document, place)
 
 

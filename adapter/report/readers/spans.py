@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from adapter.report.readers.base import Reader, locate_piece, parse_json, request, value_below
-from adapter.report.records import Found, Location, Unreadable
+from adapter.report.records import Location, RecordedPiece, Unreadable
 
 _PARAMETERS = {
     "gen_ai.request.temperature": "temperature",
@@ -29,7 +29,7 @@ def _matches(document: Any) -> bool:
     return isinstance(value_below(document, "resourceSpans"), list)
 
 
-def _read(document: Any, place: Location) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[RecordedPiece]:
     spans = [
         span
         for resource in document["resourceSpans"]
@@ -40,7 +40,7 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
         yield _request(span, locate_piece(place, "span", number))
 
 
-def _request(span: Any, place: Location) -> Found:
+def _request(span: Any, place: Location) -> RecordedPiece:
     attributes = {one.get("key"): _value(one.get("value")) for one in value_below(span, "attributes") or ()}
     model = attributes.get("gen_ai.request.model")
     if model is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapter.report.readers.base import Reader, locate_piece, parse_json, request, value_below
-from adapter.report.records import Found, Location, Unreadable
+from adapter.report.records import Location, RecordedPiece, Unreadable
 
 
 def _is_python(document: Any) -> bool:
@@ -17,15 +17,15 @@ def _is_ruby(document: Any) -> bool:
     return isinstance(value_below(document, "http_interactions"), list)
 
 
-def _read_python(document: Any, place: Location) -> Iterator[Found]:
+def _read_python(document: Any, place: Location) -> Iterator[RecordedPiece]:
     yield from _read(document["interactions"], place)
 
 
-def _read_ruby(document: Any, place: Location) -> Iterator[Found]:
+def _read_ruby(document: Any, place: Location) -> Iterator[RecordedPiece]:
     yield from _read(document["http_interactions"], place)
 
 
-def _read(interactions: list[Any], place: Location) -> Iterator[Found]:
+def _read(interactions: list[Any], place: Location) -> Iterator[RecordedPiece]:
     for number, interaction in enumerate(interactions, 1):
         at = locate_piece(place, "interaction", number)
         sent = value_below(interaction, "request") or {}

@@ -15,7 +15,7 @@ from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.request.replayed_parts import Visible, code_of, has_hidden, replay_parts
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
-from adapter.translate.signatures.known_answers import Found, KnownAnswer, original_order
+from adapter.translate.signatures.known_answers import FoundRecord, KnownAnswer, original_order
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.translate.tools.names import check_name_length, upstream_name
 from adapter.translate.tools.toolbox import toolbox
@@ -119,7 +119,7 @@ def _has_media(message: Message) -> bool:
     return any(part.type not in (*TEXTS, *THOUGHTS) for part in parts)
 
 
-def _record_with_parts(known: KnownAnswer, turns: Turns) -> Found | None:
+def _record_with_parts(known: KnownAnswer, turns: Turns) -> FoundRecord | None:
     """Return a record with the parts of this very answer, issued by this upstream."""
     for one in (*known.found, known.whole):
         if one is not None and one.agrees and present(one.record.parts) and _is_from_here(one, turns):
@@ -127,7 +127,7 @@ def _record_with_parts(known: KnownAnswer, turns: Turns) -> Found | None:
     return None
 
 
-def _stored_parts(record: Found, message: Message) -> list[Part] | None:
+def _stored_parts(record: FoundRecord, message: Message) -> list[Part] | None:
     """Return the parts of a stored answer; None if the client sends another signature with the text."""
     stored, signature = _decode_parts(record.record.parts), signatures.carried_by_text(message)
     if signature is not None and not any(part.thought_signature == signature for part in stored or ()):
@@ -135,7 +135,7 @@ def _stored_parts(record: Found, message: Message) -> list[Part] | None:
     return stored
 
 
-def _is_proven(record: Found, message: Message, own: list[Part] | None) -> bool:
+def _is_proven(record: FoundRecord, message: Message, own: list[Part] | None) -> bool:
     """Return whether an id, a signature or the client's own code shows that a stored answer is this one.
 
     A trimmed history may say the same words in the same place as another conversation. Signatures may be taken by
@@ -145,7 +145,7 @@ def _is_proven(record: Found, message: Message, own: list[Part] | None) -> bool:
     return has_id or signatures.carried_by_text(message) is not None or bool(code_of(own or ()))
 
 
-def _is_from_here(found: Found | None, turns: Turns) -> bool:
+def _is_from_here(found: FoundRecord | None, turns: Turns) -> bool:
     """Return whether a signature was issued by this upstream: no other one accepts it."""
     # Without an origin: an answer without signatures, or a record from before origins were stored.
     return found is None or found.record.origin in ("", turns.context.options.upstream)
@@ -211,7 +211,7 @@ def _refusal(message: Message, index: int, turns: Turns) -> list[Part]:
     return [Part(text=message.refusal)]
 
 
-def _sign_text(parts: list[Part], message: Message, index: int, whole: Found | None, turns: Turns) -> None:
+def _sign_text(parts: list[Part], message: Message, index: int, whole: FoundRecord | None, turns: Turns) -> None:
     """Give the last text of an answer without calls its signature back; Gemini recommends it and does not insist."""
     texts = [part for part in parts if part.text is not None]
     if texts:
@@ -219,7 +219,7 @@ def _sign_text(parts: list[Part], message: Message, index: int, whole: Found | N
         texts[-1].thought_signature = _valid_signature(sent, whole, f"[{index}]", turns)
 
 
-def _valid_signature(sent: str | None, found: Found | None, path: str, turns: Turns) -> str | None:
+def _valid_signature(sent: str | None, found: FoundRecord | None, path: str, turns: Turns) -> str | None:
     """Return the signature to send: the client's or the store's, if this upstream issued it to this very part."""
     if found is None:
         if sent:
@@ -265,12 +265,12 @@ def _signed_image(part: Part, number: int, known: KnownAnswer, turns: Turns) -> 
     return part
 
 
-def _of_image(whole: Found | None, number: int) -> Found | None:
+def _of_image(whole: FoundRecord | None, number: int) -> FoundRecord | None:
     """Return the stored record of one image of an answer."""
     if whole is None or not whole.agrees or number >= len(whole.record.images):
         return None
     record = msgspec.structs.replace(whole.record, value=whole.record.images[number])
-    return Found(record, whole.source)
+    return FoundRecord(record, whole.source)
 
 
 def _path(message: Message, index: int, number: int) -> str:
@@ -278,7 +278,7 @@ def _path(message: Message, index: int, number: int) -> str:
     return f"[{index}].tool_calls[{number}]" if message.tool_calls else f"[{index}].function_call"
 
 
-def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> HistoryCall:
+def _call(call: ToolCall, path: str, found: FoundRecord | None, turns: Turns) -> HistoryCall:
     """Return a call of the history as Gemini's function call."""
     function, custom = call.function, call.custom
     called = (function.name if function else None) or (custom.name if custom else None)
@@ -296,7 +296,7 @@ def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> Histo
     return HistoryCall(call.id or "", path, FunctionCall(id=_gemini_id(call, found, turns), name=name, args=args))
 
 
-def _gemini_id(call: ToolCall, found: Found | None, turns: Turns) -> str | None:
+def _gemini_id(call: ToolCall, found: FoundRecord | None, turns: Turns) -> str | None:
     """Return Gemini's own id for a call, else the client's; None for models that take no ids."""
     if not turns.context.capabilities.call_ids:
         return None

@@ -52,7 +52,7 @@ from adapter.wire.openai.responses_request import (
 __all__ = ["RULES", "ResponseStream", "View", "as_stored", "from_gemini", "input_items", "to_chat"]
 
 
-class Asked(NamedTuple):
+class RuleContext(NamedTuple):
     """The request that a rule translates, and the other input of a rule."""
 
     request: ResponsesRequest
@@ -70,7 +70,7 @@ class Piece(NamedTuple):
     notes: tuple[Note, ...] = ()
 
 
-Rule = Callable[[Any, Asked], Piece]
+Rule = Callable[[Any, RuleContext], Piece]
 
 _EXACT = Piece(notes=(Note("", Fate.EXACT),))
 
@@ -82,7 +82,7 @@ def _drop(code: str, reason: str, path: str = "") -> Piece:
 def same(name: str) -> Rule:
     """Return the rule of a field that chat has too, under this name."""
 
-    def rule(value: Any, _asked: Asked) -> Piece:
+    def rule(value: Any, _context: RuleContext) -> Piece:
         return Piece({name: value})
 
     rule.__doc__ = chat.RULES[name].__doc__
@@ -92,7 +92,7 @@ def same(name: str) -> Rule:
 def by_server(meaning: str) -> Rule:
     """Return the rule of a field that the server sees to: it changes nothing about what Gemini is asked."""
 
-    def rule(_value: Any, _asked: Asked) -> Piece:
+    def rule(_value: Any, _context: RuleContext) -> Piece:
         return _EXACT
 
     rule.__doc__ = meaning
@@ -103,7 +103,7 @@ MAX_TAGS = (16, 64, 512)
 """Tags of a response or a conversation, characters of a tag's name, and of its value (openai-python 3.54.0)."""
 
 
-def metadata(value: msgspec.Raw, _asked: Asked) -> Piece:
+def metadata(value: msgspec.Raw, _context: RuleContext) -> Piece:
     """Tags of the response, which come back with it."""
     check_tags(value)
     return _EXACT
@@ -124,24 +124,24 @@ def check_tags(value: msgspec.Raw) -> None:
             raise Rejected(f"metadata.{name[:longest_name]}", "limit-exceeded", reason)
 
 
-def input_(_value: Any, _asked: Asked) -> Piece:
+def input_(_value: Any, _context: RuleContext) -> Piece:
     """Items become messages."""
     return Piece()
 
 
-def instructions(_value: str, _asked: Asked) -> Piece:
+def instructions(_value: str, _context: RuleContext) -> Piece:
     """The first system message."""
     return Piece()
 
 
-def tools(_value: msgspec.Raw, _asked: Asked) -> Piece:
+def tools(_value: msgspec.Raw, _context: RuleContext) -> Piece:
     """Functions, custom tools and Gemini's own; tools with items of their own are functions."""
     return Piece()
 
 
-def tool_choice(value: str | ResponsesToolChoice, asked: Asked) -> Piece:
+def tool_choice(value: str | ResponsesToolChoice, context: RuleContext) -> Piece:
     """Which tools may or must be called."""
-    chosen = responses_tools.choice(value, asked.tools)
+    chosen = responses_tools.choice(value, context.tools)
     below = "tool_choice.allowed_tools"
     piece = Piece({"tool_choice": chosen}, {below: "tool_choice", "tool_choice.function": "tool_choice"})
     if chosen == "auto" and not isinstance(value, str):
@@ -149,12 +149,12 @@ def tool_choice(value: str | ResponsesToolChoice, asked: Asked) -> Piece:
     return piece
 
 
-def max_tool_calls(_value: int, _asked: Asked) -> Piece:
+def max_tool_calls(_value: int, _context: RuleContext) -> Piece:
     """A limit for built-in tools."""
     return _drop("call-limit-ignored", "Gemini takes no limit on the calls of its own tools")
 
 
-def text(value: TextOptions, _asked: Asked) -> Piece:
+def text(value: TextOptions, _context: RuleContext) -> Piece:
     """The format of the text, and how much of it."""
     fields: dict[str, Any] = {}
     if (form := value.format) is not None:
@@ -173,7 +173,7 @@ def text(value: TextOptions, _asked: Asked) -> Piece:
     return Piece(fields, paths)
 
 
-def max_output_tokens(value: int, _asked: Asked) -> Piece:
+def max_output_tokens(value: int, _context: RuleContext) -> Piece:
     """Both count the thoughts."""
     return Piece({"max_completion_tokens": value}, {"max_completion_tokens": "max_output_tokens"})
 
@@ -187,7 +187,7 @@ INCLUDED = {
 """The values of `include` that answers can fulfil."""
 
 
-def include(value: list[str], _asked: Asked) -> Piece:
+def include(value: list[str], _context: RuleContext) -> Piece:
     """Most of it is in every answer anyway; log probabilities must be asked for."""
     notes = tuple(
         Note(f"[{index}]", Fate.DROPPED, "include-unavailable", f"no answer of Gemini's has {name!r}")
@@ -199,14 +199,14 @@ def include(value: list[str], _asked: Asked) -> Piece:
     return Piece({"logprobs": True}, {"logprobs": f"include[{value.index(LOGPROBS)}]"}, notes)
 
 
-def top_logprobs(value: int, asked: Asked) -> Piece:
+def top_logprobs(value: int, context: RuleContext) -> Piece:
     """How many alternatives for each token; asking for some asks for log probabilities."""
-    if not value or LOGPROBS in (asked.request.include or ()):
+    if not value or LOGPROBS in (context.request.include or ()):
         return Piece({"top_logprobs": value})
     return Piece({"top_logprobs": value, "logprobs": True}, {"logprobs": "top_logprobs"})
 
 
-def reasoning(value: ReasoningOptions, _asked: Asked) -> Piece:
+def reasoning(value: ReasoningOptions, _context: RuleContext) -> Piece:
     """How hard to think, and whether to tell what was thought."""
     summary = value.summary or value.generate_summary
     notes = [
@@ -221,7 +221,7 @@ def reasoning(value: ReasoningOptions, _asked: Asked) -> Piece:
     return Piece({"reasoning": options}, notes=tuple(notes))
 
 
-def truncation(value: str, _asked: Asked) -> Piece:
+def truncation(value: str, _context: RuleContext) -> Piece:
     """Whether the server may leave out the middle of a conversation that is too long."""
     return (
         _EXACT
@@ -230,34 +230,34 @@ def truncation(value: str, _asked: Asked) -> Piece:
     )
 
 
-def context_management(_value: msgspec.Raw, _asked: Asked) -> Piece:
+def context_management(_value: msgspec.Raw, _context: RuleContext) -> Piece:
     """Compaction by the server, when a conversation gets too long."""
     return _drop("context-management-ignored", "nothing is compacted unasked: POST /v1/responses/compact does it")
 
 
-def stream_options(value: ResponsesStreamOptions, _asked: Asked) -> Piece:
+def stream_options(value: ResponsesStreamOptions, _context: RuleContext) -> Piece:
     """Obfuscation is not needed."""
     return Piece({"stream_options": StreamOptions(include_usage=True, include_obfuscation=value.include_obfuscation)})
 
 
-def prompt(_value: msgspec.Raw, _asked: Asked) -> Piece:
+def prompt(_value: msgspec.Raw, _context: RuleContext) -> Piece:
     """A template that is stored at OpenAI."""
     raise Rejected(
         "prompt", "stored-prompt-unavailable", "prompt templates are stored at OpenAI: send the prompt itself as input"
     )
 
 
-def access_programs(_value: msgspec.Raw, _asked: Asked) -> Piece:
+def access_programs(_value: msgspec.Raw, _context: RuleContext) -> Piece:
     """Programs that an organisation at OpenAI takes part in."""
     return _drop("account-option-ignored", "Gemini has no such programs")
 
 
-def image(_value: msgspec.Raw, _asked: Asked) -> Piece:
+def image(_value: msgspec.Raw, _context: RuleContext) -> Piece:
     """How OpenAI compresses images in long conversations."""
     return _drop("image-compression-ignored", "Gemini has no such setting for images")
 
 
-def client_metadata(_value: msgspec.Raw, _asked: Asked) -> Piece:
+def client_metadata(_value: msgspec.Raw, _context: RuleContext) -> Piece:
     """What Codex tells of itself."""
     return _drop("client-metadata-not-sent", "Gemini is not told about the client")
 
@@ -322,7 +322,7 @@ def to_chat(
     declared = [("tools", request.tools)] if present(request.tools) else []
     inside = (*earlier.tools, *conversation.tools)
     box = responses_tools.read([*declared, *inside], responses_tools.allowed_kinds(request.tool_choice))
-    asked = Asked(request, box)
+    context = RuleContext(request, box)
     fields: dict[str, Any] = {"stream_options": StreamOptions(include_usage=True)}
     paths = {**conversation.paths, **box.paths}
     if "messages" in unknown and request.input is None:
@@ -331,7 +331,7 @@ def to_chat(
     notes = unknown_notes(unknown)
     notes += [*earlier.notes, *conversation.notes, *box.notes]
     for field, value in _FIELDS.list_sent(request):
-        piece = RULES[field](value, asked)
+        piece = RULES[field](value, context)
         fields.update(piece.fields)
         paths.update(piece.paths)
         notes.extend(_at(field, note) for note in piece.notes)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from adapter.translate.signatures.known_answers import Found, KnownAnswer, are_found_by_id
+from adapter.translate.signatures.known_answers import FoundRecord, KnownAnswer, are_found_by_id
 from adapter.translate.signatures.prefix_digest import PrefixDigest
 from adapter.translate.signatures.step_columns import StepColumns
 from adapter.wire.base import ABSENT
@@ -21,8 +21,8 @@ class EarlierAnswers(NamedTuple):
 
     end: int
     digest: PrefixDigest
-    found: tuple[Found | None, ...] = ()
-    wholes: Mapping[int, Found] = {}
+    found: tuple[FoundRecord | None, ...] = ()
+    wholes: Mapping[int, FoundRecord] = {}
     misses_records: bool = False
     keeps_call_ids: bool = True
     size_bytes: int = 0

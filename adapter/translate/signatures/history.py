@@ -18,7 +18,7 @@ import msgspec
 
 from adapter.translate.signatures.earlier_answers import EarlierAnswers
 from adapter.translate.signatures.keys import item_key, legacy_call_key
-from adapter.translate.signatures.known_answers import Found, KnownAnswer, are_found_by_id, is_in_order
+from adapter.translate.signatures.known_answers import FoundRecord, KnownAnswer, are_found_by_id, is_in_order
 from adapter.translate.signatures.prefix_digest import (
     PrefixDigest,
     call_digest,
@@ -113,7 +113,7 @@ class History:
     def _part_at(self, index: int) -> "Part":
         return self._parts[bisect_right(self._parts, index, key=_INDEX) - 1]
 
-    def _set_whole(self, index: int, record: Found) -> None:
+    def _set_whole(self, index: int, record: FoundRecord) -> None:
         """Take the record of a whole answer."""
         part = self._part_at(index)
         if isinstance(part, KnownAnswer):
@@ -175,14 +175,14 @@ class History:
         if self._carried is not None:
             self._take_whole(self._carried, found)
 
-    def _match_legacy_call(self, record: Signature, part: "Part", number: int, words: tuple[str, str]) -> Found:
+    def _match_legacy_call(self, record: Signature, part: "Part", number: int, words: tuple[str, str]) -> FoundRecord:
         """Return a record of version 0.1, and whether it agrees: its copy under the call's words says that."""
         messages = self._request.messages
         index = part.index_of(part.step_of(number))
         before = messages[index - 1].content if index else None
         key = legacy_call_key(*words, text_of(messages[index].content), text_of(before))
         self._legacy[key] = (part, number, record)
-        return Found(record, SignatureSource.ID, agrees=None)
+        return FoundRecord(record, SignatureSource.ID, agrees=None)
 
     def _take_whole(self, carried: Carried, found: Records) -> None:
         for index, ids in carried.items.items():
@@ -231,7 +231,7 @@ class History:
         for key, (part, number, record) in self._legacy.items():
             stored = found.get(key)
             if stored is not None and (stored.value, stored.id) == (record.value, record.id):
-                part.found[number] = Found(record, SignatureSource.ID)
+                part.found[number] = FoundRecord(record, SignatureSource.ID)
         for key, (part, step) in self._keys.items():
             if key in found and not found[key].is_ambiguous and found[key] != NOTHING:
                 self._take_answer(part, step, found[key])
@@ -240,14 +240,14 @@ class History:
         """Give an answer the record that was found by words, and its calls that have none theirs."""
         index = part.index_of(step)
         if self.answer(index).whole is None:
-            self._set_whole(index, Found(record, SignatureSource.HASH))
+            self._set_whole(index, FoundRecord(record, SignatureSource.HASH))
         left, digests = list(record.calls), part.call_digests()
         for number in part.calls_of_step(step):
             own = next((one for one in left if one.digest == digests[number]), None)
             if own is not None:
                 # Two equal calls of an answer have a record each.
                 left.remove(own)
-                part.found[number] = part.found[number] or Found(own, SignatureSource.HASH)
+                part.found[number] = part.found[number] or FoundRecord(own, SignatureSource.HASH)
 
     def sources(self) -> list[dict[str, str | int]]:
         """Return where the record of each call was found, and which upstream issued it."""
@@ -289,29 +289,29 @@ def _are_sent_unchanged(run: StepColumns, origins: Collection[str], longest_name
     return unchanged
 
 
-def _is_sent_with(found: Found, origins: Collection[str]) -> bool:
+def _is_sent_with(found: FoundRecord, origins: Collection[str]) -> bool:
     """Return whether a call's record is valid at one of `origins`, and has nothing but a signature."""
     return bool(found.agrees) and found.record.origin in origins and found.record.parts is ABSENT
 
 
-def _match_call(record: Signature, source: SignatureSource, name: str, arguments: str) -> Found:
+def _match_call(record: Signature, source: SignatureSource, name: str, arguments: str) -> FoundRecord:
     """Return a record, and whether it belongs to a call, which sealed ones of version 0.1 do not tell.
 
     Nearly always a client sends the call as it was spelled, and then nothing of it has to be parsed.
     """
     if not record.digest or record.spelling == call_spelling(name, arguments):
-        return Found(record, source)
-    return Found(record, source, record.digest == call_digest(name, arguments))
+        return FoundRecord(record, source)
+    return FoundRecord(record, source, record.digest == call_digest(name, arguments))
 
 
 _ID, _CLIENT = SignatureSource.ID, SignatureSource.CLIENT
 
 
-def _match_answer(records: Sequence[Signature], source: SignatureSource, answer: KnownAnswer) -> Found:
+def _match_answer(records: Sequence[Signature], source: SignatureSource, answer: KnownAnswer) -> FoundRecord:
     """Return the record that belongs to an answer; if there is none, one that does not belong to it."""
     own_digest = digest(answer.form())
     own = next((record for record in records if record.digest == own_digest or record == NOTHING), None)
-    return Found(records[0], source, agrees=False) if own is None else Found(own, source)
+    return FoundRecord(records[0], source, agrees=False) if own is None else FoundRecord(own, source)
 
 
 def look_up(request: ChatCompletionRequest, records: Records, carried: Carried | None = None) -> History:

@@ -17,7 +17,7 @@ from adapter.wire.openai.chat_request import Message, ToolCall
 from adapter.wire.signatures import Signature
 
 
-class Found(msgspec.Struct, frozen=True, gc=False):
+class FoundRecord(msgspec.Struct, frozen=True, gc=False):
     """A record and the kind of key that found it.
 
     `agrees`: it belongs to what the history has in this place; None: version 0.1 stored it, and nothing tells.
@@ -34,8 +34,8 @@ class KnownAnswer(msgspec.Struct, gc=False):
     index: int
     message: Message
     calls: Sequence[ToolCall]
-    found: list[Found | None]
-    whole: Found | None = None
+    found: list[FoundRecord | None]
+    whole: FoundRecord | None = None
     digests: list[str] | None = None
     _details: dict[str, str] | None = None
 
@@ -65,7 +65,7 @@ class KnownAnswer(msgspec.Struct, gc=False):
         """Return the places of its calls."""
         return range(len(self.calls))
 
-    def whole_records(self) -> dict[int, Found]:
+    def whole_records(self) -> dict[int, FoundRecord]:
         """Return the record of the whole, if there is one, by its index."""
         return {} if self.whole is None else {self.index: self.whole}
 
@@ -98,23 +98,23 @@ class KnownAnswer(msgspec.Struct, gc=False):
         return None in self.found if self.calls else self.whole is None
 
 
-def are_found_by_id(found: Iterable[Found | None]) -> bool:
+def are_found_by_id(found: Iterable[FoundRecord | None]) -> bool:
     """Return whether all calls have records, which were found by their ids."""
     return all(one is not None and one.source is SignatureSource.ID for one in found)
 
 
-def known_digest(one: Found | None) -> str:
+def known_digest(one: FoundRecord | None) -> str:
     """Return the digest of a call as its record has it; empty where none that belongs to the call does."""
     return one.record.digest if one is not None and one.agrees else ""
 
 
-def is_in_order(ids: Sequence[str], found: Sequence[Found | None]) -> bool:
+def is_in_order(ids: Sequence[str], found: Sequence[FoundRecord | None]) -> bool:
     """Return whether parallel calls, by their ids, stand as Gemini made them, each with an id of its own."""
     own = {one.record.id or id_ if one is not None else id_ for id_, one in zip(ids, found, strict=True)}
     return len(own) == len(ids) and original_order(found) == list(range(len(ids)))
 
 
-def original_order(found: Sequence[Found | None]) -> list[int]:
+def original_order(found: Sequence[FoundRecord | None]) -> list[int]:
     """Return the order in which Gemini made these calls: only the first of them has a signature (gemini.md).
 
     A call of which nothing is known takes a place that is left.

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from adapter.translate.signatures.keys import split_id
-from adapter.translate.signatures.known_answers import Found, KnownAnswer, known_digest
+from adapter.translate.signatures.known_answers import FoundRecord, KnownAnswer, known_digest
 from adapter.translate.signatures.prefix_digest import RESULT_ROLES, call_digest, calls_of
 from adapter.wire.openai.chat_request import FunctionCall, Message, ToolCall
 
@@ -44,8 +44,8 @@ class StepColumns(msgspec.Struct, gc=False):
     names: Sequence[str]
     arguments: Sequence[str]
     results: Sequence[str]
-    found: list[Found | None]
-    wholes: dict[int, Found] = {}
+    found: list[FoundRecord | None]
+    wholes: dict[int, FoundRecord] = {}
     digests: list[str] = []
 
     def __len__(self) -> int:
@@ -103,7 +103,7 @@ class StepColumns(msgspec.Struct, gc=False):
             return range(len(self.sizes))
         return sorted({self.step_of(call) for call, one in enumerate(self.found) if one is None})
 
-    def whole_records(self) -> dict[int, Found]:
+    def whole_records(self) -> dict[int, FoundRecord]:
         """Return the records of whole answers by their indexes."""
         return {self.index_of(step): one for step, one in self.wholes.items()}
 

@@ -9,7 +9,7 @@ from typing import Any
 from adapter.translate.signatures.earlier_answers import EarlierAnswers
 from adapter.translate.signatures.history import History
 from adapter.translate.signatures.keys import call_key, item_key, legacy_call_key
-from adapter.translate.signatures.known_answers import Found, KnownAnswer
+from adapter.translate.signatures.known_answers import FoundRecord, KnownAnswer
 from adapter.translate.signatures.prefix_digest import PrefixDigest, call_digest, call_spelling
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import decode
@@ -79,7 +79,7 @@ def test_version_0_1_found_calls_by_their_words():
 
 def test_what_is_remembered_of_answers_counts_the_bytes_of_their_records():
     def size_of(*records: Signature | None) -> int:
-        found = [None if record is None else Found(record, SignatureSource.ID) for record in records]
+        found = [None if record is None else FoundRecord(record, SignatureSource.ID) for record in records]
         answer = KnownAnswer(0, Message(role="assistant"), [], found)
         return EarlierAnswers(0, PrefixDigest(), size_bytes=7).extend(2, PrefixDigest(), [answer]).size_bytes
 
