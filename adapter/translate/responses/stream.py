@@ -296,7 +296,6 @@ class ResponseStream:
         """Add the search that Gemini ran, as the last item: in streams its metadata come after the text."""
         if self._search is None or self._searched:
             return []
-        self._searched = True
         return self._output.search(self._search)
 
     def _end(self) -> list[Event]:

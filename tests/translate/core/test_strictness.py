@@ -46,6 +46,11 @@ def test_true_means_answers(word):
     assert strictness_of(word) is Strictness.ANSWERS
 
 
+@pytest.mark.parametrize("word", ["false", "0", "no", "off", " Off "])
+def test_false_means_off(word):
+    assert strictness_of(word) is Strictness.OFF
+
+
 @pytest.mark.parametrize("word", ["perhaps", "", "changes-answers", "2"])
 def test_another_word_is_no_level(word):
     assert strictness_of(word) is None
