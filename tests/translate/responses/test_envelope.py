@@ -14,7 +14,9 @@ from adapter.wire.openai.errors import Error
         ("unknown", "unknown", "server_error"),
     ],
 )
-def test_the_error_of_a_failed_response_says_what_the_event_before_it_says(code: str, type_: str, expected: str) -> None:
+def test_the_error_of_a_failed_response_says_what_the_event_before_it_says(
+    code: str, type_: str, expected: str
+) -> None:
     error = failure_of(Error(message="m", type=type_, param="input", code=code))
     assert (error.code, error.message, error.type, error.param) == (expected, "m", type_, "input")
     assert error_of(error) == Error(message="m", type=type_, param="input", code=expected)
