@@ -202,3 +202,6 @@ class Conversation:
         at = self.say(message, path)
         self.paths[f"{at}.content"] = f"{path}.output"
         self.paths[f"{at}.tool_call_id"] = f"{path}.call_id"
+        if name is not None:
+            # It is made of two fields of the item.
+            self.paths[f"{at}.name"] = path
