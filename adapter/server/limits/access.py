@@ -44,7 +44,7 @@ class Client(NamedTuple):
 
     @property
     def is_limited(self) -> bool:
-        """Whether this client may use only some models."""
+        """Return whether this client may use only some models."""
         return self.known is not None and bool(self.known.models)
 
     def may_use(self, model: str) -> bool:

@@ -183,7 +183,7 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     @property
     def is_failure(self) -> bool:
-        """Whether it ended in a way that concerns an operator."""
+        """Return whether the exchange failed by a fault of the server or of Gemini, which its operator should know."""
         return self.status >= 500 or (self.status < 400 and bool(self.error))
 
     @property

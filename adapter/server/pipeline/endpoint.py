@@ -93,12 +93,12 @@ class Endpoint:
 
     @property
     def is_described(self) -> bool:
-        """Whether it is described in /openapi.json."""
+        """Return whether /openapi.json describes the endpoint."""
         return bool(self.name)
 
     @cached_property
     def sends_files(self) -> bool:
-        """Whether it takes forms whose files go to Gemini."""
+        """Return whether the endpoint takes forms whose files go to Gemini."""
         return self.takes_form is not None and self.asks_gemini
 
     @property

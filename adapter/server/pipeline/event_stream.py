@@ -121,7 +121,7 @@ class FrameSink(Protocol):
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything was written: from then on an error is an event."""
+        """Return whether anything was written: from then on an error is an event."""
         ...
 
     async def write(self, *frames: bytes, more: bool = False) -> None:
@@ -152,7 +152,7 @@ class EventStream:
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything was written: from then on an error is an event."""
+        """Return whether anything was written: from then on an error is an event."""
         return self._started or bool(self._held)
 
     async def write(self, *frames: bytes, more: bool = False) -> None:

@@ -181,7 +181,7 @@ class ResponseEventWriter:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the response has ended, so that what goes wrong from now on changes nothing."""
+        """Return whether the response has ended: an error after that changes nothing."""
         return self.machine.is_finished
 
     def start(self) -> list[bytes]:

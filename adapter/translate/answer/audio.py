@@ -42,7 +42,7 @@ class WavFile(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether its samples are raw PCM as OpenAI streams it."""
+        """Return whether the samples are raw PCM as OpenAI streams it."""
         return self.form == _PLAIN_FORM
 
 

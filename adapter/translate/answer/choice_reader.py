@@ -100,7 +100,7 @@ class ChoiceReader:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the end of the choice has been read."""
+        """Return whether the choice has its finish reason, or was refused."""
         return self.is_refused or self.sides.finish_reason is not None
 
     def read(self, candidate: Candidate) -> list[ChoiceEvent]:

@@ -73,7 +73,7 @@ class Continuation:
 
     @property
     def goes_on(self) -> bool:
-        """Whether this call ended where another one can go on."""
+        """Return whether the answer ended where another call can continue it."""
         return self._next is not None
 
     def next_request(self) -> GenerateContentRequest | None:

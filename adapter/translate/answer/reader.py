@@ -118,7 +118,7 @@ class StreamReader:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""
+        """Return whether every choice that was asked for has its finish reason: only usage can follow."""
         wanted = self.context.request.n or 1
         return len(self._choices) >= wanted and all(choice.is_finished for choice in self._choices.values())
 

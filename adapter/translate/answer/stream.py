@@ -77,7 +77,7 @@ class ChatStream:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""
+        """Return whether every choice that was asked for has its finish reason: only usage can follow."""
         return self._reader.is_finished
 
     def note_continuation(self) -> None:

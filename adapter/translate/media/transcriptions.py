@@ -68,7 +68,7 @@ class TranscriptionContext(EndpointContext, frozen=True, kw_only=True):
 
     @property
     def translates(self) -> bool:
-        """Whether the words are wanted in English."""
+        """Return whether the client wants the words in English."""
         return isinstance(self.request, TranslationRequest)
 
 

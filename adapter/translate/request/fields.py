@@ -135,7 +135,7 @@ def thinking_(value: Thinking, context: Context) -> Outcome:
 
 
 def enable_thinking(value: bool, context: Context) -> Outcome:
-    """Whether to think, as Qwen and vLLM spell it."""
+    """Thinking on or off, as Qwen and vLLM spell it."""
     overruled = thinking.drop_unless_deciding("enable_thinking", context, google.thinking_extension(context.request))
     return overruled or thinking.translate_flag(value, context)
 

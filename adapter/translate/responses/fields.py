@@ -222,7 +222,7 @@ def reasoning(value: ReasoningOptions, _context: RuleContext) -> Piece:
 
 
 def truncation(value: str, _context: RuleContext) -> Piece:
-    """Whether the server may leave out the middle of a conversation that is too long."""
+    """What the server may do with a conversation that is too long: leave out its middle, or refuse it."""
     return (
         _EXACT
         if value == "disabled"

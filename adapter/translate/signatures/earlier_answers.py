@@ -29,7 +29,7 @@ class EarlierAnswers(NamedTuple):
 
     @property
     def has_calls(self) -> bool:
-        """Whether there are calls among the answers."""
+        """Return whether one of the answers has a call."""
         return bool(self.found)
 
     def extend(self, end: int, digest: PrefixDigest, parts: Sequence[StepColumns | KnownAnswer]) -> "EarlierAnswers":

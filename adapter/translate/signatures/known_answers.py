@@ -94,7 +94,7 @@ class KnownAnswer(msgspec.Struct, gc=False):
 
     @property
     def misses_records(self) -> bool:
-        """Whether a record of the answer has to be found by words."""
+        """Return whether the ids left a record missing, which may be found by the words of the history."""
         return None in self.found if self.calls else self.whole is None
 
 

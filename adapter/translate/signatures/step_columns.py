@@ -53,17 +53,17 @@ class StepColumns(msgspec.Struct, gc=False):
 
     @property
     def end(self) -> int:
-        """The index of the message after them."""
+        """The index of the message behind these steps."""
         return self.index_of(len(self.sizes))
 
     @property
     def is_serial(self) -> bool:
-        """Whether no step has several calls."""
+        """Return whether each step has one call."""
         return len(self.ids) == len(self.sizes)
 
     @property
     def misses_records(self) -> bool:
-        """Whether nothing is known of some call."""
+        """Return whether the store has no record for one of the calls."""
         return None in self.found
 
     def index_of(self, step: int) -> int:
