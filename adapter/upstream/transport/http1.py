@@ -108,9 +108,10 @@ class IncomingResponse:
         while True:
             if self._connection is not None and time.monotonic() >= self._deadline:
                 # The timer checks the deadline only while the caller waits, a body that never pauses has no waiter.
-                self._connection.fail(UpstreamTimeout("total"))
-                # What has arrived would else be returned again and again, and the error never raised.
-                self._pieces.clear()
+                timeout = UpstreamTimeout("total")
+                self._connection.fail(timeout)
+                # At once: much may still be to come out of what has arrived, if it is compressed.
+                raise self._error or timeout
             if (self._pieces or self._inflater is not None) and (data := self._take_unread()):
                 return data
             if self._error is not None:

@@ -302,6 +302,23 @@ async def test_the_deadline_ends_a_body_that_never_pauses(kind, chaos, piece):
     assert caught.value.phase == "total"
 
 
+async def test_the_deadline_ends_a_compressed_body_of_which_much_has_arrived(kind, chaos):
+    body = gzip.compress(bytes(64 * 1024 * 1024))
+
+    async def script(exchange):
+        await exchange.send(CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n") + chunk(body))
+        await exchange.wait_closed()
+
+    chaos.script = script
+    async with open_transport(kind, chaos.url, between_bytes=FAR) as send:
+        response = await send(seconds=0.5)
+        assert await response.read()
+        await asyncio.sleep(0.6)
+        with pytest.raises(UpstreamTimeout) as caught:
+            await response.read()
+    assert caught.value.phase == "total"
+
+
 @pytest.mark.parametrize("coding", ["", "identity", "Identity", " identity , identity", ","], ids=repr)
 async def test_a_body_of_which_nothing_special_is_said_is_read_as_it_is(chaos, send, coding):
     chaos.script = lambda exchange: exchange.send(answer(b"plain", **{"Content-Encoding": coding}))
