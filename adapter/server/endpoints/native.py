@@ -7,7 +7,6 @@ fails before anything was passed on, the next upstream with the same model is as
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -19,7 +18,6 @@ from starlette.exceptions import HTTPException
 from adapter.server.http.asgi import ClientGone, to_printable_values
 from adapter.server.http.response_writer import UPSTREAM_HEADER, writer_for
 from adapter.server.limits.access import ModelDenied
-from adapter.server.observe.timed_frames import MAX_TAPPED
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import google_error, to_malformed
@@ -320,9 +318,8 @@ async def _stream(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> Non
     first, parts = True, AnswerParts()
 
     async def write(data: bytes) -> None:
-        if tap is not None and len(tap) < MAX_TAPPED:
-            tap.append(data)
-            tap.times.append(time.perf_counter())
+        if tap is not None:
+            tap.record(data)
         try:
             async with asyncio.timeout(settings.write_timeout):
                 await writer.send_piece(data, headers)

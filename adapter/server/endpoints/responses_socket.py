@@ -22,7 +22,7 @@ from adapter.server.http.byte_budget import Overloaded
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.observe.recording import ExchangeScope
-from adapter.server.observe.timed_frames import MAX_TAPPED, TimedFrames
+from adapter.server.observe.timed_frames import TimedFrames
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, keep, turn_of
@@ -102,7 +102,7 @@ class ResponsesSocket:
         self._socket = socket
         self._client = opened_by.client
         self._local = MemoryDocuments(LOCAL)
-        self._memory = Memory(*opened_by.service.state.layer_over(self._local))
+        self._memory = Memory(*opened_by.service.state.with_layer(self._local))
         self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
         self._sending = asyncio.Lock()
         self._held = 0
@@ -282,9 +282,8 @@ class SocketLane:
         """Send events one by one."""
         for frame in frames:
             self.has_begun = True
-            if self._tap is not None and len(self._tap) < MAX_TAPPED:
-                self._tap.append(frame)
-                self._tap.times.append(time.perf_counter())
+            if self._tap is not None:
+                self._tap.record(frame)
             await self._connection.send(frame, self._stream_id)
 
 

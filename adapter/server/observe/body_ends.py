@@ -8,10 +8,16 @@ open, puts a mark there, and appends the members or items with which the body en
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
+import msgspec
 import orjson
 
+from adapter.wire.gemini.content import Content, FunctionResponsePart, Part
+from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.gemini.pieces import Piece
+
+DataHolder = TypeVar("DataHolder", Part, FunctionResponsePart)
 
 HALF = 8 * 1024
 """Bytes of each end that are stored. A body of at most four times as many bytes is stored whole."""
@@ -56,6 +62,39 @@ def ends_of_pieces(pieces: Sequence[Piece], half: int = HALF) -> bytes:
     ends = BodyEnds(head + tail)
     ends.begun, ends.left_out = half, size - 2 * half
     return ends
+
+
+def without_data(sent: GenerateContentRequest) -> GenerateContentRequest:
+    """Return Gemini's request with long data replaced by its length: encoding it would cost as much as sending it."""
+    contents = [
+        msgspec.structs.replace(content, parts=[_shorten_part(part) for part in content.parts])
+        if isinstance(content, Content) and content.parts
+        else content
+        for content in sent.contents or ()
+    ]
+    return msgspec.structs.replace(sent, contents=sent.contents and contents)
+
+
+def _shorten_part(part: Part) -> Part:
+    """Return a part with the length of its long data, also of the data that a tool has returned."""
+    answered = part.function_response
+    if answered is not None and answered.parts:
+        answered = msgspec.structs.replace(answered, parts=[_shorten_data(one) for one in answered.parts])
+        part = msgspec.structs.replace(part, function_response=answered)
+    return _shorten_data(part)
+
+
+def _shorten_data(holder: DataHolder) -> DataHolder:
+    blob = holder.inline_data
+    if blob is None or blob.data is None or len(blob.data) < HALF:
+        return holder
+    short = msgspec.structs.replace(blob, data=length_mark(len(blob.data)))
+    return msgspec.structs.replace(holder, inline_data=short)
+
+
+def length_mark(size: int) -> str:
+    """Return the text that stands for so many characters of data."""
+    return f"... {size} characters ..."
 
 
 def readable(ends: BodyEnds) -> bytes:

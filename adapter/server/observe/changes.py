@@ -31,7 +31,7 @@ class Changes:
         self._exchanges = exchanges
         self._client = client
         epoch, _, number = last.partition("-")
-        # The id comes from a client: to read a number of any length takes long.
+        # The id comes from a client, and `int` raises an error for more than 4,300 digits.
         self._number = int(number) if epoch == EPOCH and number.isdecimal() and len(number) < 19 else 0
         self._is_first = True
         self._shown: dict[int, tuple[object, ...]] = {}

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.server.observe.body_ends import HALF, BodyEnds, ends_of, ends_of_pieces, readable
+from adapter.server.observe.body_ends import BodyEnds, ends_of, ends_of_pieces, length_mark, readable, without_data
 from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.server.observe.timed_frames import MAX_FRAMES, TimedFrames, shorten_frames
 from adapter.settings import Settings
@@ -19,7 +19,7 @@ from adapter.translate.core.notes import Note
 from adapter.translate.core.strictness import counts_by_severity
 from adapter.translate.plan import Plan
 from adapter.wire.base import encode
-from adapter.wire.gemini.content import Content, Part
+from adapter.wire.gemini.content import Content
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
 from adapter.wire.gemini.pieces import encode_in_pieces
 
@@ -266,7 +266,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         """Keep the row, the notes and the ends of all bodies."""
         sent = self.upstream_request
         is_ours = isinstance(sent, GenerateContentRequest)
-        pieces = encode_in_pieces(_without_data(sent)) if is_ours else [_encode_body(sent)]
+        pieces = encode_in_pieces(without_data(sent)) if is_ours else [_encode_body(sent)]
         self.request, self.upstream_request = ends_of(self.request), ends_of_pieces(pieces)
         self.plan, self.client_path, self.history_bytes = None, None, 0
         self.event_count = len(self.answer)
@@ -327,28 +327,6 @@ def _encode_body(sent: Any) -> bytes:
     return b"" if sent is None else sent if isinstance(sent, bytes) else encode(sent)
 
 
-def _without_data(sent: GenerateContentRequest) -> GenerateContentRequest:
-    """Return Gemini's request with long data replaced by its length: encoding it would cost as much as sending it."""
-    contents = [
-        msgspec.structs.replace(one, parts=[_without_its_data(part) for part in one.parts or ()])
-        if isinstance(one, Content)
-        else one
-        for one in sent.contents or ()
-    ]
-    return msgspec.structs.replace(sent, contents=contents)
-
-
-def _without_its_data(part: Part) -> Part:
-    blob = part.inline_data
-    if blob is None or blob.data is None or len(blob.data) < HALF:
-        return part
-    return msgspec.structs.replace(part, inline_data=msgspec.structs.replace(blob, data=_left_out(len(blob.data))))
-
-
-def _left_out(size: int) -> str:
-    return f"... {size} characters ..."
-
-
 def _text(body: bytes) -> str:
     whole = readable(body) if isinstance(body, BodyEnds) else body
     return whole.decode(errors="replace")
@@ -362,7 +340,7 @@ def is_page_enabled(settings: Settings) -> bool:
 def shorten(body: bytes) -> str:
     """Shorten a body for people: long base64 becomes its length, and beyond `MAX_BODY` bytes the middle is left out."""
     whole = readable(body) if isinstance(body, BodyEnds) else body
-    short = _LONG.sub(lambda found: b'"%b%b"' % (found.group(1), _left_out(len(found.group(0))).encode()), whole)
+    short = _LONG.sub(lambda found: b'"%b%b"' % (found.group(1), length_mark(len(found.group(0))).encode()), whole)
     return _text(ends_of(short, MAX_BODY // 4))
 
 
@@ -404,10 +382,11 @@ class ExchangeLog:
         """Return the list that keeps a stream's events; None if the log is off or `MAX_FOLLOWED` streams have one."""
         if not self.enabled:
             return None
-        if self._tapped >= MAX_FOLLOWED:
+        # A stream that falls back is tapped again, at the next place.
+        if not exchange.tapped and self._tapped >= MAX_FOLLOWED:
             exchange.answer = [b"(too many streams at once to keep this one)"]
             return None
-        self._tapped += 1
+        self._tapped += not exchange.tapped
         exchange.tapped = True
         exchange.answer = frames = TimedFrames()
         return frames

@@ -1,5 +1,7 @@
 """The frames of a stream that the page at / shows, with their times."""
 
+import time
+
 from adapter.server.observe.body_ends import ends_of
 
 MAX_TAPPED = 500
@@ -10,11 +12,17 @@ MAX_FRAMES = 40
 
 
 class TimedFrames(list[bytes]):
-    """A list of a stream's frames; whoever appends one appends its time to `times` (`time.perf_counter`, seconds)."""
+    """A list of a stream's frames, with their times in `times` (`time.perf_counter`, seconds)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.times: list[float] = []
+
+    def record(self, frame: bytes) -> None:
+        """Add a frame that is sent now, unless there are `MAX_TAPPED` of them."""
+        if len(self) < MAX_TAPPED:
+            self.append(frame)
+            self.times.append(time.perf_counter())
 
 
 def shorten_frames(frames: list[bytes]) -> list[bytes]:

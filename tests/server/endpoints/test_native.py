@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from adapter.server.endpoints import native
+from adapter.server.observe import timed_frames
 from adapter.upstream.client import Upstream
 from tests.support.scripted import LogLines, adapter, answer, chat, frame, run_emulator, run_upstream
 
@@ -127,7 +127,7 @@ async def test_of_a_long_stream_the_page_keeps_so_many_events(monkeypatch):
     async def script(call):
         await call.stream(*[answer("a", finish=None)] * 5, answer("b"))
 
-    monkeypatch.setattr(native, "MAX_TAPPED", 3)
+    monkeypatch.setattr(timed_frames, "MAX_TAPPED", 3)
     async with run_upstream(script) as upstream, adapter(upstream, inspector=True) as client:
         got = await client.post(STREAM + "?alt=sse", json=HI)
         rows = (await client.get("/inspector/exchanges")).json()["exchanges"]

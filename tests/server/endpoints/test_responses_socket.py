@@ -8,8 +8,8 @@ import pytest
 from httpx2 import RemoteProtocolError
 from websockets.exceptions import InvalidStatus
 
-from adapter.server.endpoints import responses_socket
 from adapter.server.limits.access import Access
+from adapter.server.observe import timed_frames
 from adapter.settings import Settings
 from tests.support.guards import PATIENCE
 from tests.support.raw import raw, upgrade
@@ -220,7 +220,7 @@ async def test_exchanges_are_recorded_for_the_page():
 
 
 async def test_of_a_long_response_the_page_keeps_so_many_events(monkeypatch):
-    monkeypatch.setattr(responses_socket, "MAX_TAPPED", 3)
+    monkeypatch.setattr(timed_frames, "MAX_TAPPED", 3)
     async with run_upstream(counts) as upstream, adapter(upstream, inspector=True) as client:
         async with socket(client) as connection:
             await connection.send(create())

@@ -22,7 +22,7 @@ from adapter.server.observe.exchange_log import (
 )
 from adapter.server.observe.timed_frames import MAX_FRAMES
 from adapter.translate.core.notes import Fate, Note
-from adapter.wire.gemini.content import Blob, Content, Part
+from adapter.wire.gemini.content import Blob, Content, FunctionResponse, FunctionResponsePart, Part
 from adapter.wire.gemini.generate import GenerateContentRequest
 
 
@@ -73,13 +73,18 @@ def test_of_large_exchanges_but_the_newest_the_ends_are_kept_and_all_together_ar
 def test_of_a_large_image_its_length_is_kept_and_of_all_else_the_whole():
     raw: Any = msgspec.Raw(b'{"role":"model","parts":[{"text":"earlier"}]}')
     data = "QUJD" * MAX_ONE
-    parts = [Part(text="before"), Part(inline_data=Blob(mime_type="image/png", data=data)), Part(text="behind")]
-    sent = GenerateContentRequest(contents=[raw, Content(role="user", parts=parts)])
+    blob = Blob(mime_type="image/png", data=data)
+    result = FunctionResponse(name="shoot", parts=[FunctionResponsePart(inline_data=blob)])
+    parts = [Part(text="before"), Part(inline_data=blob), Part(function_response=result), Part(text="behind")]
+    sent = GenerateContentRequest(contents=[raw, Content(role="user", parts=parts), Content(role="user")])
     one = exchange(request=b"x" * MAX_ONE)
     one.upstream_request = sent
     ring = ExchangeLog(enabled=True)
     ring.add(one)
-    _, [text, image, more] = [content["parts"] for content in json.loads(one.detail()["upstream_request"])["contents"]]
+    _, content, bare = json.loads(one.detail()["upstream_request"])["contents"]
+    text, image, returned, more = content["parts"]
+    assert bare == {"role": "user"}
+    assert returned["functionResponse"]["parts"] == [image]
     assert (text, more) == ({"text": "before"}, {"text": "behind"})
     assert image["inlineData"] == {"mimeType": "image/png", "data": f"... {4 * MAX_ONE} characters ..."}
     assert parts[1].inline_data.data is data, "what was sent stays as it is"
@@ -160,6 +165,16 @@ def test_no_more_streams_are_followed_than_exchanges_are_kept():
     ring.add(running[0])
     assert ring.tap(exchange()) is not None
     assert ring.tap(exchange()) is None
+
+
+def test_a_stream_that_falls_back_is_followed_once():
+    ring = ExchangeLog(enabled=True)
+    for number in range(2 * MAX_FOLLOWED):
+        stream = exchange(number)
+        assert ring.tap(stream) is not None
+        assert ring.tap(stream) is not None, "the next place"
+        ring.add(stream)
+    assert all(ring.tap(exchange()) is not None for _ in range(MAX_FOLLOWED))
 
 
 def test_a_stream_is_not_followed_where_nothing_is_kept():
