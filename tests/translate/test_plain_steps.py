@@ -153,6 +153,8 @@ def parallel(ids):
 
 
 PARALLEL = parallel("ab")
+LATE = parallel("xy")
+USER = [{"role": "user", "content": "go on"}]
 RECORD = {"id:a": Signature(value="U0lH", id="g1", digest=call_digest("f", "{}"), spelling=call_spelling("f", "{}"))}
 ODD_ID = [
     {"role": "assistant", "tool_calls": [{"id": '"\u00e9', "function": {"name": "f", "arguments": "{}"}}]},
@@ -160,6 +162,7 @@ ODD_ID = [
 ]
 
 
+@example([LATE[:1], USER, STEP, USER, LATE[2:]], {})
 @example([PARALLEL, STEP, PARALLEL], {})
 @example([PARALLEL, PARALLEL], {})
 @example([STEP, STEP], RECORD)

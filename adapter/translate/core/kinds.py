@@ -128,8 +128,9 @@ ITEMS = Kinds(
         "reasoning": ("summary", "content", "encrypted_content"),
         "function_call": _CALL,
         "custom_tool_call": ("call_id", "name", "namespace", "input"),
-        "function_call_output": (*_OUTPUT, "name", "namespace"),
-        "custom_tool_call_output": _OUTPUT,
+        **dict.fromkeys(
+            ("function_call_output", "custom_tool_call_output"), (*_OUTPUT, "name", "namespace")
+        ),
         **dict.fromkeys(("local_shell_call", "shell_call", "apply_patch_call", "computer_call"), _ACTION),
         **dict.fromkeys(
             ("local_shell_call_output", "shell_call_output", "apply_patch_call_output", "computer_call_output"), _OUTPUT
@@ -145,7 +146,7 @@ ITEMS = Kinds(
         "compaction": ("encrypted_content",),
     },
 )  # fmt: skip
-"""Items that are left out whole: one note is enough."""
+"""The fields of each type of item. Types that are left out whole are not here: one note is enough for the whole."""
 
 _DECLARED = (
     "name",
@@ -183,4 +184,4 @@ DECLARATIONS = Kinds(
         **dict.fromkeys(("local_shell", "shell", "apply_patch"), ("environment", "allowed_callers")),
     },
 )
-"""Tools that are left out whole: one note is enough."""
+"""The fields of each type of tool. Types that are left out whole are not here: one note is enough for the whole."""

@@ -202,8 +202,8 @@ def _special_call(item: InputItem, path: str, conversation: Conversation) -> Non
 
 
 def _output(item: InputItem, path: str, conversation: Conversation) -> None:
-    # An id names the call alone; without one the name tells whose result it is.
-    name = chat_name(item.name, item.namespace) if item.name and not item.call_id else None
+    # Without an id it finds the call; with one, the name of another function is noted.
+    name = chat_name(item.name, item.namespace) if item.name else None
     conversation.result(item.call_id, _content(item.output, f"{path}.output"), path, name=name)
 
 

@@ -34,17 +34,17 @@ class EarlierAnswers(NamedTuple):
 
     def extend(self, end: int, digest: PrefixDigest, parts: Sequence[StepColumns | KnownAnswer]) -> "EarlierAnswers":
         """Return these records together with those of the next messages, up to `end`; `parts` are the new answers."""
-        sources = tuple(chain.from_iterable([part.found for part in parts]))
+        found = tuple(chain.from_iterable([part.found for part in parts]))
         wholes = {index: one for part in parts for index, one in part.whole_records().items()}
-        records = [one.record for one in (*sources, *wholes.values()) if one is not None]
+        records = [one.record for one in (*found, *wholes.values()) if one is not None]
         return EarlierAnswers(
             end,
             digest,
-            self.found + sources,
+            self.found + found,
             {**self.wholes, **wholes},
             self.misses_records or any(part.misses_records for part in parts),
-            self.keeps_call_ids and are_found_by_id(sources),
-            self.size_bytes + _PLACE * len(sources) + _RECORD * len(records) + sum(map(_size_of, records)),
+            self.keeps_call_ids and are_found_by_id(found),
+            self.size_bytes + _PLACE * len(found) + _RECORD * len(records) + sum(map(_size_of, records)),
         )
 
 

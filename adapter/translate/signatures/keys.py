@@ -147,7 +147,7 @@ def _is_signature(entry: Any) -> bool:
 _STATELESS = len("call_") + 24
 _MARK = "_ts_"
 _FOREIGN_TAIL = re.compile(r"[A-Za-z0-9_-]{64,}")
-"""The least length of a signature behind the mark in another gateway's id: a shorter text may be part of any id."""
+"""A signature behind the mark in another gateway's id: a text of less than 64 characters may be part of any id."""
 
 
 def stateless_id(call_id: str, signature: str) -> str:

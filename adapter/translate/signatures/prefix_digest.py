@@ -178,12 +178,13 @@ class PrefixDigest(msgspec.Struct, eq=False):
         """
         if self._results:
             self._end_results()
+        self._places = {}
         data = [result.strip().encode("utf-8", "surrogatepass") for result in results]
         digests: Sequence[str] = calls
         if len(calls) == len(sizes):
             encoded = [b"0:1;%d:%b" % (len(one), one) for one in data]
         else:
-            digests, encoded = _in_digests_order(sizes, calls, data)
+            digests, encoded = _sort_calls_by_digest(sizes, calls, data)
         update, digest_so_far = self._running.update, self._running.hexdigest
         keys: dict[str, int] = {}
         for step, (text, size, call, result) in enumerate(zip(texts, sizes, digests, encoded, strict=True)):
@@ -217,10 +218,10 @@ class PrefixDigest(msgspec.Struct, eq=False):
         return f"turn:{after.hexdigest()}"
 
 
-def _in_digests_order(
+def _sort_calls_by_digest(
     sizes: Sequence[int], calls: Sequence[str], results: Sequence[bytes]
 ) -> tuple[list[str], list[bytes]]:
-    """Join the digests of each step's calls in their order, and the results of these calls."""
+    """Join each step's call digests in sorted order, and the results of the calls in that same order."""
     digests: list[str] = []
     encoded: list[bytes] = []
     first = 0

@@ -3,18 +3,18 @@
 A step of a tool loop is an answer with calls, and their results. It is plain if the answer is a text and calls with
 nothing beside them, each call has an id, a name and arguments and nothing else, and the results are texts, in the order
 of the calls. Nearly all steps of agents are plain, and a history has hundreds of them. So they are read in three
-passes, whose loops run in C:
+passes over whole columns, most of which loop in C:
 
     kinds      each message becomes a character (`_KINDS`): an answer the number of its calls, a result a "t"
     runs       a pattern (`_RUN`) finds steps in a row
     columns    what the calls and results of a run have becomes lists; steps with unusual calls are left out
 
-Whoever works on steps works on these columns. Each other answer is a `KnownAnswer`.
+All other code about steps uses these columns, too. Every other answer is a `KnownAnswer`.
 """
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import accumulate, chain, compress, groupby, pairwise
 from operator import attrgetter, eq
 from types import NoneType
@@ -97,11 +97,11 @@ class StepColumns(msgspec.Struct, gc=False):
         places = [(self.index_of(step), number) for step, size in enumerate(self.sizes) for number in range(size)]
         return [f"messages[{index}].tool_calls[{number}]" for index, number in places]
 
-    def unknown_steps(self) -> Sequence[int]:
+    def unknown_steps(self) -> Container[int]:
         """Return the numbers of the steps with a call of which nothing is known."""
         if not any(self.found):
             return range(len(self.sizes))
-        return sorted({self.step_of(call) for call, one in enumerate(self.found) if one is None})
+        return {self.step_of(call) for call, one in enumerate(self.found) if one is None}
 
     def whole_records(self) -> dict[int, FoundRecord]:
         """Return the records of whole answers by their indexes."""
@@ -144,7 +144,9 @@ class StepColumns(msgspec.Struct, gc=False):
             self.arguments[begin:end],
             self.results[begin:end],
             self.found[begin:end],
-            {step - first: one for step, one in self.wholes.items() if first <= step < last},
+            {step - first: self.wholes[step] for step in range(first, last) if step in self.wholes}
+            if self.wholes
+            else {},
             self.digests[begin:end],
         )
 
