@@ -24,11 +24,11 @@ def config() -> None:
 def show(config: Path | None, *, is_all: bool, **flags: Any) -> None:
     """Print the settings in force, and where each comes from. Secrets are counted, never shown."""
     settings = load_settings(config, flags)
-    changed_settings = list_sources(settings, flags, os.environ, config)
-    for source in changed_settings:
+    sources = list_sources(settings, flags, os.environ, config)
+    for source in sources:
         click.echo(f"{source.name} = {source.value}  ({source.origin})")
     if is_all:
-        changed = {changed_setting.name for changed_setting in changed_settings}
+        changed = {source.name for source in sources}
         for setting in all_settings():
             if setting.name not in changed:
                 click.echo(f"{setting.name} = {safe_value(settings, setting.name)}  (default)")

@@ -66,8 +66,8 @@ def _read_document(document: Any, place: Location) -> Iterator[tuple[str, Record
     if reader is None:
         yield "", Unreadable(place, "no known format")
         return
-    for request in reader.read(document, place):
-        yield reader.name, request
+    for piece in reader.read(document, place):
+        yield reader.name, piece
 
 
 def _documents(path: Path) -> Iterator[tuple[Location, Any]]:

@@ -157,15 +157,15 @@ class ReportRun:
     def _number_requests(self) -> Iterator[Numbered]:
         conversations = Conversations()
         for path in self._files:
-            for name, record in read_file(path):
+            for name, piece in read_file(path):
                 self._result.pieces += 1
-                if isinstance(record, Unreadable):
-                    self._count_unreadable(record)
+                if isinstance(piece, Unreadable):
+                    self._count_unreadable(piece)
                 else:
                     self._result.formats[name] += 1
-                    number = conversations.number_of(record)
+                    number = conversations.number_of(piece)
                     self._result.conversations = len(conversations)
-                    yield number, record
+                    yield number, piece
 
     def _count_unreadable(self, piece: RecordedPiece) -> None:
         assert isinstance(piece, Unreadable)
@@ -177,7 +177,7 @@ class ReportRun:
 
     def _add(self, tally: TrafficTally) -> None:
         self._result.tally.merge(tally)
-        self._judged += tally.request_count
+        self._judged += tally.judged_count
         self._progress(self._judged)
         self._unsaved += 1
         if self._saved is not None and self._unsaved >= SAVED_EVERY:

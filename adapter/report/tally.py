@@ -261,7 +261,7 @@ class TrafficTally(msgspec.Struct):
     most_output: int = 0
 
     @property
-    def request_count(self) -> int:
+    def judged_count(self) -> int:
         """Return how many requests have been looked at."""
         return self.requests + self.others.total()
 

@@ -165,12 +165,12 @@ class Judge:
         )
 
     def _judge_untranslated(self, path: str) -> Judgement:
-        served_path = self._look_up_path(path)
-        if not served_path.why_not_served:
-            return Judgement([], other=served_path.path)
-        losses, why = (Loss(NOT_SERVED, Severity.BREAKS, served_path.path),), served_path.why_not_served
+        request_path = self._look_up_path(path)
+        if not request_path.why_not_served:
+            return Judgement([], other=request_path.path)
+        losses, why = (Loss(NOT_SERVED, Severity.BREAKS, request_path.path),), request_path.why_not_served
         verdicts = [Verdict(target=target.name, model="", losses=losses, errors=(why,)) for target in self._targets]
-        return Judgement(verdicts, other=served_path.path)
+        return Judgement(verdicts, other=request_path.path)
 
 
 def _refuse(target: Target, served: ServedModel, error: Rejected) -> Verdict:

@@ -250,7 +250,7 @@ class Application:
         self._max_body = settings.max_body
         self._max_bodies = {endpoint: endpoint.max_body(settings) for endpoint in endpoints}
         self._label = to_printable(label)
-        # The version is the one that OpenAI's answers name (2026); clients print it in reports of errors.
+        # As OpenAI's own answers have it (2026).
         self._common = format_head_lines({"openai-version": "2020-10-01", "x-content-type-options": "nosniff"})
         self._behind_cors = _cors(self._route, settings, endpoints)
 

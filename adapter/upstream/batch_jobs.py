@@ -48,8 +48,8 @@ class BatchJobs:
 
     async def get(self, name: str, caller: Caller) -> BatchJob:
         """Return a job as it is now."""
-        asked = Forwarded(verb="GET", path=name, body=None, method="getBatch")
-        return await self._upstream.ask(asked, BatchJob, caller)
+        call = Forwarded(verb="GET", path=name, body=None, method="getBatch")
+        return await self._upstream.ask(call, BatchJob, caller)
 
     async def cancel(self, name: str, caller: Caller) -> None:
         """Cancel a job; one that has ended stays as it is."""

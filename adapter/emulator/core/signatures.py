@@ -47,7 +47,7 @@ def issue(key: bytes, model: Model, signed: bytes) -> str:
 
 def digest_call(call: dict[str, Any]) -> bytes:
     """Return the digest of a function call."""
-    return digest(["call", call.get("name"), write_integers(call.get("args") or {})])
+    return digest(["call", call.get("name"), normalize_numbers(call.get("args") or {})])
 
 
 def digest_text(text: str) -> bytes:
@@ -65,13 +65,13 @@ def digest(value: Any) -> bytes:
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).digest()[:DIGEST_SIZE]
 
 
-def write_integers(value: Any) -> Any:
+def normalize_numbers(value: Any) -> Any:
     """Replace numbers such as `1.0` by `1`: JSON has one kind of number."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     if isinstance(value, dict):
-        return {key: write_integers(item) for key, item in value.items()}
-    return [write_integers(item) for item in value] if isinstance(value, list) else value
+        return {key: normalize_numbers(item) for key, item in value.items()}
+    return [normalize_numbers(item) for item in value] if isinstance(value, list) else value
 
 
 def digest_signed(part: Part, content: Content) -> bytes:
@@ -82,7 +82,7 @@ def digest_signed(part: Part, content: Content) -> bytes:
         return digest_media(part["inlineData"])
     for server_side in ("toolCall", "toolResponse", "executableCode", "codeExecutionResult"):
         if server_side in part:
-            return digest([server_side, write_integers(part[server_side])])
+            return digest([server_side, normalize_numbers(part[server_side])])
     return digest_text(visible_text(content))
 
 
@@ -114,10 +114,10 @@ def check(contents: list[Content], model: Model, key: bytes, *, verify: bool = T
 
 def list_signatures(contents: list[Content]) -> list[tuple[bytes, set[bytes]]]:
     """Return every signature in the model's contents, with what it may sign."""
-    return [signature for run in runs(contents) if run.role == "model" for signature in list_of_run(run)]
+    return [signature for run in runs(contents) if run.role == "model" for signature in list_run_signatures(run)]
 
 
-def list_of_run(run: Run) -> list[tuple[bytes, set[bytes]]]:
+def list_run_signatures(run: Run) -> list[tuple[bytes, set[bytes]]]:
     """Return the signatures of a run with what each may sign: google-genai's chats keep each chunk as a content."""
     signed = []
     spoken = ""

@@ -71,7 +71,7 @@ def choose(request: Request, text: str, *, counting: bool) -> list[dict[str, Any
     functions = callable_functions(request)
     chosen = find_named(functions, text)
     if not chosen and (counting or mode(request) == "ANY" or not EXACTLY.search(text)):
-        chosen = named_in_part(functions, text) or find_best_described(functions, text)
+        chosen = find_named_in_part(functions, text) or find_best_described(functions, text)
     if chosen or not (counting or mode(request) == "ANY"):
         return chosen
     return functions if counting else functions[:1]
@@ -108,7 +108,7 @@ OWN_WORD = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
 NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
-def named_in_part(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+def find_named_in_part(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
     """Return the function of whose name the text has most words; the first declared wins a tie."""
     words = singular(content_words(" ".join(OWN_WORD.findall(text))))
     return best_by([len(words & name_words(function["name"])) for function in functions], functions)

@@ -73,10 +73,10 @@ def respond(request: Request, model: Model, settings: EmulatorSettings) -> Emula
     count = generation_config(request).get("candidateCount", 1)
     candidates = [candidate(request, model, settings, seed, number) for number in range(count)]
     limited = [limit(found, request, model, thoughts) for found in candidates]
-    first = limited[0][1]
+    used_thoughts = limited[0][1]
     return EmulatedReply(
         candidates=[found for found, _ in limited],
-        usage=Usage(request, model, first),
+        usage=Usage(request, model, used_thoughts),
         model=model,
         id=response_id(seed, settings),
     )
@@ -155,16 +155,16 @@ def transcription(request: Request) -> list[Part]:
 def transcribe(part: Part, config: dict[str, Any]) -> dict[str, Any]:
     """Transcribe one sound, with words and speaker if they were asked for."""
     blob = part.get("inlineData", {})
-    sound = decode_speech(blob.get("mimeType", ""), blob.get("data", b""))
-    if sound is None:
+    speech = decode_speech(blob.get("mimeType", ""), blob.get("data", b""))
+    if speech is None:
         return {"text": f"A sound: {describe(part)}."}
-    transcript: dict[str, Any] = {"text": sound.text}
+    transcript: dict[str, Any] = {"text": speech.text}
     if config.get("languageCodes"):
         transcript["languageCode"] = config["languageCodes"][0]
     if config.get("diarization"):
         transcript["speakerLabel"] = "spk_1"
     if config.get("wordTimestamp"):
-        transcript["words"] = timed_words(sound)
+        transcript["words"] = timed_words(speech)
     return transcript
 
 

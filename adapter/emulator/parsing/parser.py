@@ -140,7 +140,7 @@ def read_message(body: dict[str, Any], message: str, path: str, violations: Viol
 def report_second_member(
     field: FieldType, message: str, parsed: dict[str, Any], path: str, violations: Violations
 ) -> bool:
-    """Report a second member of a oneof; the first stays."""
+    """Return whether this is a second member of a oneof, and report it; the first stays."""
     oneof, members = ONEOFS.get(message, ("", ()))
     if field.name not in members or not any(member in parsed for member in members):
         return False

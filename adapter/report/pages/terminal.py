@@ -16,8 +16,8 @@ def print_summary(console: Console, report: Report, target: str) -> None:
     """Print formats, targets, models and the losses on one target, as wide as the terminal."""
     _print_sources(console, report)
     console.print(_targets(report, target))
-    for listed in report.targets:
-        if sentence := ending(listed, report.day):
+    for target_report in report.targets:
+        if sentence := ending(target_report, report.day):
             console.print(sentence, style="bold red", highlight=False, markup=False)
     console.print(_models_table(report))
     if setting := model_map(report):

@@ -143,14 +143,14 @@ class RowPlanner:
             ]
         except Rejected as error:
             raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None
-        self._check([note for plan in plans for note in plan.plan.notes])
+        self._check([note for prompt in plans for note in prompt.plan.notes])
 
         async def finish(answers: Sequence[bytes], _is_native: bool) -> RowAnswer:
             id_, left, chats = new_id("cmpl-", 28), list(answers), list[ChatCompletion]()
-            ledger = [note for plan in plans for note in plan.plan.notes]
-            for one in plans:
-                own, left = left[: one.plan.calls], left[one.plan.calls :]
-                completion, lost = await self._completion(one, own, id_, stores=False)
+            ledger = [note for prompt in plans for note in prompt.plan.notes]
+            for prompt in plans:
+                own, left = left[: prompt.plan.calls], left[prompt.plan.calls :]
+                completion, lost = await self._completion(prompt, own, id_, stores=False)
                 chats.append(completion)
                 ledger += lost
             return _answer(completions.from_chat(chats, view, id_, int(time.time()), plans[0].plan.model), ledger)
@@ -204,8 +204,8 @@ def _check_whole(*, stream: bool | None, background: bool | None = None) -> None
 def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool], Awaitable[RowAnswer]]) -> PlannedRow:
     """Return the row of one or more chats; each plan's request stands there as often as it has calls."""
     first = plans[0]
-    bodies = [body for plan in plans for body in [encode(plan.plan.body)] * plan.plan.calls]
-    pin = next((plan.pin for plan in plans if plan.pin), "")
+    bodies = [body for prompt in plans for body in [encode(prompt.plan.body)] * prompt.plan.calls]
+    pin = next((prompt.pin for prompt in plans if prompt.pin), "")
     return PlannedRow(first.plan.model, pin, BATCH_GENERATE, bodies, [(GENERATE, body) for body in bodies], finish)
 
 

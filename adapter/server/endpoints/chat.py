@@ -80,7 +80,7 @@ class ChatWriter:
         self._call = call
         self._exchange = call.exchange
         self._stamp = stamp
-        self._around: tuple[bytes, bytes] | None = None
+        self._chunk_ends: tuple[bytes, bytes] | None = None
         self._has_begun = False
         # None before the answer begins.
         self.take_issued: Callable[[], list[Issued]] = list
@@ -104,11 +104,11 @@ class ChatWriter:
         if reply.is_continued:
             self.machine.note_continuation()
         if not reply.unknown and (text := self.machine.plain_text(response)) is not None:
-            if self._around is None:
-                self._around = split_at_blank(self.machine.text_chunk(BLANK))
-            before, behind = self._around
+            if self._chunk_ends is None:
+                self._chunk_ends = split_at_blank(self.machine.text_chunk(BLANK))
+            before, behind = self._chunk_ends
             return before + encode(text) + behind
-        self._around = None
+        self._chunk_ends = None
         return events(self.machine.feed_whole(response, reply.unknown))
 
     async def keep(self, issued: list[Issued]) -> None:

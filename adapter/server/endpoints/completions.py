@@ -37,12 +37,12 @@ async def create_completion(call: Call) -> None:
     row = find_served_model(request.model, service.catalogue).row
     view = await call.work.run(completions.to_chat, request, row, detokenizer(), unknown)
     plans = await _plans(call, view)
-    for one in plans:
-        call.accept(one)
-    exchange.notes = list(dict.fromkeys(note for plan in plans for note in plan.plan.notes))
+    for prompt in plans:
+        call.accept(prompt)
+    exchange.notes = list(dict.fromkeys(note for prompt in plans for note in prompt.plan.notes))
     id_, created = new_id("cmpl-", 28), int(time.time())
     if view.only_echo:
-        tokens = sum([await _count(call, plan.plan) for plan in plans])
+        tokens = sum([await _count(call, prompt.plan) for prompt in plans])
         echoed = completions.echo_prompts(view, id_, created, plans[0].plan.model, tokens)
         await call.send_translated(plans[0], echoed)
     elif exchange.stream:

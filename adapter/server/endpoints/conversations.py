@@ -19,10 +19,10 @@ MAX_ITEMS = 20
 
 async def _read_request(call: Call) -> ConversationRequest:
     call.body = call.body or b"{}"
-    wanted, _unknown = await call.read(ConversationRequest)
-    if present(wanted.metadata):
-        check_tags(wanted.metadata)
-    return wanted
+    request, _unknown = await call.read(ConversationRequest)
+    if present(request.metadata):
+        check_tags(request.metadata)
+    return request
 
 
 async def _check_items(items: list[InputItem], call: Call) -> list[InputItem]:
@@ -36,9 +36,9 @@ async def _check_items(items: list[InputItem], call: Call) -> list[InputItem]:
 async def create_conversation(call: Call) -> None:
     """Create a conversation with its first items."""
     state, client = call.service.state, call.client
-    wanted = await _read_request(call)
-    items = await _check_items(wanted.items or [], call)
-    await call.send(await state.create_conversation(wanted.metadata, items, client.id))
+    request = await _read_request(call)
+    items = await _check_items(request.items or [], call)
+    await call.send(await state.create_conversation(request.metadata, items, client.id))
 
 
 async def get_conversation(call: Call) -> None:
@@ -50,9 +50,9 @@ async def get_conversation(call: Call) -> None:
 async def update_conversation(call: Call) -> None:
     """Set a conversation's metadata."""
     state, client = call.service.state, call.client
-    wanted = await _read_request(call)
+    request = await _read_request(call)
     conversation = await state.conversation(call.parameters["conversation_id"], client.id)
-    conversation.metadata = wanted.metadata if present(wanted.metadata) else msgspec.Raw(b"{}")
+    conversation.metadata = request.metadata if present(request.metadata) else msgspec.Raw(b"{}")
     await state.update_conversation(conversation, client.id)
     await call.send(conversation)
 
@@ -82,8 +82,8 @@ async def list_items(call: Call) -> None:
 async def create_items(call: Call) -> None:
     """Put items at the end of a conversation."""
     state, client = call.service.state, call.client
-    wanted, _unknown = await call.read(ItemsRequest)
-    checked = await _check_items(wanted.items, call)
+    request, _unknown = await call.read(ItemsRequest)
+    checked = await _check_items(request.items, call)
     items = await state.add_items(call.parameters["conversation_id"], checked, client.id)
     await call.send(item_list(items))
 

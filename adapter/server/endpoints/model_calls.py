@@ -39,12 +39,12 @@ def find_model(call: Call, name: str, endpoint: str) -> ServedModel:
     return served
 
 
-def accept(call: Call, found: list[Note], body: msgspec.Struct | Sequence[msgspec.Struct] | None = None) -> None:
+def accept(call: Call, ledger: list[Note], body: msgspec.Struct | Sequence[msgspec.Struct] | None = None) -> None:
     """Record the ledger of a request, and what goes to Gemini. Raises `StrictLoss`."""
-    call.exchange.notes = found
+    call.exchange.notes = ledger
     if body is not None:
         call.exchange.upstream_request = body
-    notes.check(found, notes.strictness(call.fields, call.service.losses), call.service.losses.notes)
+    notes.check(ledger, notes.strictness(call.fields, call.service.losses), call.service.losses.notes)
 
 
 def headers_for(call: Call) -> dict[str, str]:

@@ -7,7 +7,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.responding import turn_of
 from adapter.server.pipeline.service import deadline_of
 from adapter.translate.answer.continuation import CONTINUED
-from adapter.translate.responses.compaction import asking, compact
+from adapter.translate.responses.compaction import compact, summary_request
 from adapter.translate.responses.fields import from_gemini
 from adapter.upstream.client import Caller, Reply
 from adapter.wire.openai.responses_request import ResponsesRequest
@@ -31,7 +31,7 @@ async def compact_response(call: Call) -> None:
     """Shorten a conversation to its user messages and a summary."""
     request, unknown = await call.read(ResponsesRequest)
     call.exchange.model_asked = request.model
-    turn = await turn_of(call.service, asking(request), unknown, call.client, work=call.work)
+    turn = await turn_of(call.service, summary_request(request), unknown, call.client, work=call.work)
     call.exchange.history_bytes = turn.past.held.size
     call.accept(turn.plans)
 

@@ -77,7 +77,7 @@ class Until(Interruptible, eq=False, kw_only=True):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._watcher is not None:
-            # It would find the body ended and do nothing, in a call of its own for each stream.
+            # It would do nothing any more, and cost one more callback for each stream.
             self._watcher.remove_done_callback(self._leave)
             self._watcher.cancel()
         super().__exit__(kind, error, trace)

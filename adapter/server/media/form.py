@@ -77,7 +77,7 @@ class FormFile:
 
     @property
     def mime_type(self) -> str:
-        """Its type under the registered name, else the type by its file name or its first bytes."""
+        """Return the file's type under the registered name, else the type by its file name or its first bytes."""
         extension = self.name.rpartition(".")[2].lower()
         declared = self._declared_type.partition(";")[0].strip().lower()
         if self.field == "file":

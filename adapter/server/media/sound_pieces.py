@@ -57,7 +57,7 @@ def cut_sound(upload: FormFile, longest_s: float) -> list[CutPiece]:
 
 
 def _align(place: int, frame: int) -> int:
-    """Return the place of the first frame from here that is a multiple of three bytes; `frame` is none."""
+    """Return the place of the first frame from here on that is a multiple of three; `frame` must not be one."""
     while place % 3:
         place += frame
     return place

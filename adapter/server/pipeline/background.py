@@ -69,7 +69,7 @@ class Log:
         self._changed = asyncio.Event()
 
     async def write(self, *frames: bytes, more: bool = False) -> None:
-        """Add events for the followers; with `more` these are woken by the events that follow at once."""
+        """Add events, and wake the followers; with `more`, the events that follow at once wake them."""
         self._frames += frames
         self._size += sum(map(len, frames))
         self.ended = self.ended or DONE in frames
@@ -170,10 +170,10 @@ class Job:
             if not self.log.ended:
                 await self.log.write(DONE)
             await self._write_piece()
-            self._tell()
+            self._record_end()
 
-    def _tell(self) -> None:
-        """Log the end of the response, and count it: its request ended long before."""
+    def _record_end(self) -> None:
+        """Count the answer's tokens and losses, which the record of its request leaves out; log a failure."""
         exchange = self._writer.exchange
         if self._service.recorder.metrics is not None:
             self._service.recorder.metrics.count_reply(exchange)

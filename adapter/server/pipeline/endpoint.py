@@ -109,7 +109,7 @@ class Endpoint:
 
     @cached_property
     def label(self) -> str:
-        """Its name in figures: the path without /v1, up to its first variable."""
+        """Return the endpoint's name in metrics: the path without /v1, up to its first variable."""
         return self.path.partition("/{")[0].removeprefix("/v1/").strip("/")
 
     @property

@@ -122,7 +122,7 @@ def _upstream(error: UpstreamError, asked: ErrorContext) -> Failure:
 _NOT_SERVED = {404: "There is no such URL here", 405: "This URL does not take this method"}
 
 
-def add_place(error: HTTPException | NotServed, method: str, path: str) -> HTTPException | NotServed:
+def add_path(error: HTTPException | NotServed, method: str, path: str) -> HTTPException | NotServed:
     """Return the router's error with the path that was asked for, which shows a wrong base URL."""
     if isinstance(error, NotServed):
         return NotServed(f"{error} Asked for: {method} {path}")
@@ -218,14 +218,14 @@ _INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 def google_error(failure: Failure, error: Exception) -> GoogleErrorBody:
     """Return the google.rpc.Status of a failure; of Gemini's own errors with their details."""
-    reason = failure.body.error
+    openai_error = failure.body.error
     if isinstance(error, UpstreamError) and error.code is None:
         name = error.error.status or status_name(error.status)
         details, code = error.error.details, error.status
     else:
         name, code = status_name(failure.status), failure.status
-        details = [ErrorDetail(type=_INFO, reason=reason.code.upper())] if reason.code else None
-    return GoogleErrorBody(error=Status(code=code, message=reason.message, status=name, details=details))
+        details = [ErrorDetail(type=_INFO, reason=openai_error.code.upper())] if openai_error.code else None
+    return GoogleErrorBody(error=Status(code=code, message=openai_error.message, status=name, details=details))
 
 
 LEAST_SIMILARITY = 0.75

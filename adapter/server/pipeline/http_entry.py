@@ -10,7 +10,7 @@ from adapter.server.media.form import is_form, read_upload
 from adapter.server.observe.route_name import loggable_path
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
-from adapter.server.pipeline.errors import NotServed, add_place, google_error
+from adapter.server.pipeline.errors import NotServed, add_path, google_error
 from adapter.server.pipeline.service import patience_of
 from adapter.upstream.errors import UpstreamTimeout
 
@@ -26,7 +26,7 @@ async def serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
         call.exchange.status = 499
     except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
         if isinstance(error, (HTTPException, NotServed)):
-            error = add_place(error, call.scope["method"], loggable_path(call.scope))
+            error = add_path(error, call.scope["method"], loggable_path(call.scope))
         failure = call.record_failure(error)
         try:
             await _outlast_client(call, error)

@@ -133,7 +133,7 @@ class ChatPlanner:
             own = at_hand if not ids or route.place is usual.place else in_line(at_hand)
             chosen = route.place.options
             earlier = None if prefix is None else prefix.turns_for(request, chosen, model.row)
-            translated = plan(
+            chat_plan = plan(
                 request,
                 unknown,
                 model,
@@ -146,9 +146,9 @@ class ChatPlanner:
                 cut=cut if route is usual else 0,
             )
             if ledger_of is None and not added:
-                return translated
-            notes = [*added, *translated.notes]
-            return msgspec.structs.replace(translated, notes=notes if ledger_of is None else ledger_of(notes))
+                return chat_plan
+            notes = [*added, *chat_plan.notes]
+            return msgspec.structs.replace(chat_plan, notes=notes if ledger_of is None else ledger_of(notes))
 
         if reading is None:
             first = await work.run(make, usual)

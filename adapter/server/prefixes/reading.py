@@ -57,11 +57,11 @@ async def read_rest(
 
     None if no beginning is known: it must be read as a whole.
     """
-    beginning = _find(memory, client, body, FIELD, work_for)
-    if beginning is None:
+    hit = _find(memory, client, body, FIELD, work_for)
+    if hit is None:
         return None
-    reading = await beginning.work.run(read_with, body, beginning.start, beginning.prefix, limits)
-    return None if reading is None else (reading, beginning.work)
+    reading = await hit.work.run(read_with, body, hit.start, hit.prefix, limits)
+    return None if reading is None else (reading, hit.work)
 
 
 class _Short(NamedTuple):
@@ -93,15 +93,18 @@ async def read_without_tools(
     short = _without_tools(tools, client, body, limits)
     if short is None:
         return None
-    reading = await read_rest(memory, client, short.body, short.limits, work_for)
-    if reading is None:
+    result = await read_rest(memory, client, short.body, short.limits, work_for)
+    if result is None:
         values = values_at_most(short.body)
         work = work_for(short.body, values)
         whole = await work.run(read_short, read_whole, short.body, short.limits, values)
-        reading = None if whole is None else (whole, work)
-    if reading is None or not put_back(reading[0].request, reading[0].unknown, TOOLS, short.tools):
+        result = None if whole is None else (whole, work)
+    if result is None:
         return None
-    return reading[0]._replace(has_tools=False), reading[1]
+    reading, work = result
+    if not put_back(reading.request, reading.unknown, TOOLS, short.tools):
+        return None
+    return reading._replace(has_tools=False), work
 
 
 async def remember_tools(
@@ -127,10 +130,10 @@ async def read_items(
     memory: PrefixMemory, client: str, body: bytes, type_: type[R], limits: Limits, work_for: Callable[..., Work]
 ) -> ItemsRead[R] | None:
     """Read only the new items of a Responses request; None if no beginning is known: it must be read as a whole."""
-    beginning = _find(memory, client, body, ITEMS, work_for)
-    if beginning is None:
+    hit = _find(memory, client, body, ITEMS, work_for)
+    if hit is None:
         return None
-    start, prefix, work = beginning
+    start, prefix, work = hit
     rest: PartialRead[R] | None = await work.run(
         beginnings.read_rest, body, start, prefix.beginning, type_, ITEMS, limits
     )

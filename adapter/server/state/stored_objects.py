@@ -79,8 +79,8 @@ class State(Recall):
                 continue
         return None
 
-    def layer_over(self, local: DocumentStore) -> "tuple[Recall, State]":
-        """Return a store that reads this one and another as one, and the other store alone."""
+    def with_layer(self, local: DocumentStore) -> "tuple[Recall, State]":
+        """Return a store that reads `local` first and then this one, and a store of `local` alone."""
         return Recall(Layered(local, self.documents), self._histories), State(local, self._histories)
 
     async def keep(self, response: Response, past: Past, client: str, work: Work) -> bool:

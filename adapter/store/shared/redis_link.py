@@ -125,7 +125,7 @@ class Link:
             else:
                 break
         self.warning = self._pinging = None
-        # As loud as the warning that it ends.
+        # At the level of the warning that this one ends, so that whoever saw that one sees this one.
         log.warning("%s answers again", self.safe_url)
 
     def describe(self, **counts: int) -> dict[str, object]:

@@ -25,7 +25,7 @@ class Layout(NamedTuple):
 
 def connect(path: Path, layout: Layout) -> sqlite3.Connection:
     """Connect to an existing file; create its tables, switch to WAL. Raises `StoreUnusable`, `sqlite3.Error`."""
-    # No isolation level: the driver would begin transactions of its own, beside those of `transaction`.
+    # With an isolation level the driver would begin transactions of its own, beside those of `transaction`.
     connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None)
     try:
         _prepare(connection, layout)

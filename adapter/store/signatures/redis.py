@@ -106,7 +106,8 @@ class RedisStore:
         signatures: dict[bytes, Signature] = {}
         for name, value in zip(names, values, strict=True):
             stored = self._decode_value(value) if value is not None else None
-            # Entries that were owed were written late, and then had a whole lifetime on the server.
+            # The server's own expiry is not enough: an entry that was owed was written late, with a whole lifetime from
+            # then on.
             if stored is not None and stored.written > self._clock() - self._limits.max_age:
                 if cached:
                     self._cache.put(name, Entry(stored.signature, len(value), stored.written))

@@ -181,8 +181,8 @@ class Continuation:
             for index in (segment.start_index, segment.end_index)
         )
         text = segment.text or b"".join(texts)[start:end].decode(errors="ignore")
-        members = {"startIndex": start + self._bytes_before, "endIndex": end + self._bytes_before, "text": text}
-        return {name: msgspec.Raw(encode(value)) for name, value in members.items()}
+        values = {"startIndex": start + self._bytes_before, "endIndex": end + self._bytes_before, "text": text}
+        return {name: msgspec.Raw(encode(value)) for name, value in values.items()}
 
 
 def join_answers(events: Sequence[GenerateContentResponse]) -> GenerateContentResponse:

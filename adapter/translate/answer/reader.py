@@ -200,28 +200,28 @@ class StreamReader:
             self._choices[number] = ChoiceReader(number, self._ledger, JoinedParts() if number else self._first)
         return [ChoiceStart(number) for number in new]
 
-    def _remember(self, response: GenerateContentResponse, before: GenerateContentResponse) -> None:
+    def _remember(self, response: GenerateContentResponse, gathered: GenerateContentResponse) -> None:
         """Remember an event's fields other than its candidates; most events bring nothing new."""
         usage = response.usage_metadata
-        model = self._ledger.stamp.model
-        if response.model_version not in (None, self.model, model):
-            self.note(reply.another_model(response.model_version, model))
-        self.model = self.model or response.model_version or model
+        requested = self._ledger.stamp.model
+        if response.model_version not in (None, self.model, requested):
+            self.note(reply.another_model(response.model_version, requested))
+        self.model = self.model or response.model_version or requested
         if usage is not None:
             self._gathered.usage_metadata = usage
             self.tier = self.tier or (reply.service_tier(usage.service_tier) if usage.service_tier else None)
-        before.model_version = before.model_version or response.model_version
-        before.response_id = before.response_id or response.response_id
-        before.create_time = before.create_time or response.create_time
+        gathered.model_version = gathered.model_version or response.model_version
+        gathered.response_id = gathered.response_id or response.response_id
+        gathered.create_time = gathered.create_time or response.create_time
         nothing_new = GenerateContentResponse(
             candidates=response.candidates,
             usage_metadata=usage,
-            model_version=before.model_version,
-            response_id=before.response_id,
-            create_time=before.create_time,
+            model_version=gathered.model_version,
+            response_id=gathered.response_id,
+            create_time=gathered.create_time,
         )
         if response != nothing_new:
-            self.note(extras.gather(before, response, extras.GATHERED_OF_RESPONSES, ""))
+            self.note(extras.gather(gathered, response, extras.GATHERED_OF_RESPONSES, ""))
 
     def _remember_text(self, response: GenerateContentResponse) -> None:
         """Remember this event for the next comparison, if it is a single piece of text of the first choice."""

@@ -35,8 +35,8 @@ class JsonKey:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, JsonKey) and (self._raw is other._raw or self._raw == other._raw)
 
-    def copy(self) -> msgspec.Raw:
-        """Return the JSON as a copy: a slice of a body would keep the whole body in memory with the key."""
+    def detach(self) -> msgspec.Raw:
+        """Copy the JSON out of its body, for this key too, and return it: a slice would keep the body in memory."""
         self._raw = self._raw.copy()
         return self._raw
 

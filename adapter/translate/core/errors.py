@@ -151,15 +151,15 @@ def to_openai(
     if row is _OPERATOR:
         message = f"Gemini refused the key of this server: {message}"
     wait = find_retry_delay(error, retry_after) if row.status in (429, 503) else None
-    whole = failure(row.status, f"{message} {hint}".strip(), row.code, param=row.param, retry=row.retry, wait=wait)
+    result = failure(row.status, f"{message} {hint}".strip(), row.code, param=row.param, retry=row.retry, wait=wait)
     code = relay_code(error)
     # A client that reads `invalid_api_key` looks for the fault in its own key.
-    return whole if code is None or (row is _OPERATOR and _OF_A_KEY.search(code)) else _with_code(whole, code)
+    return result if code is None or (row is _OPERATOR and _OF_A_KEY.search(code)) else _with_code(result, code)
 
 
-def _with_code(made: Failure, code: str) -> Failure:
+def _with_code(result: Failure, code: str) -> Failure:
     """Return the error with the code that the relay gave it."""
-    return made._replace(body=ErrorBody(error=replace(made.body.error, code=code)))
+    return result._replace(body=ErrorBody(error=replace(result.body.error, code=code)))
 
 
 def failure(

@@ -35,7 +35,7 @@ class _NativeCall(msgspec.Struct, gc=False):
 
     @property
     def arguments(self) -> str:
-        """Its arguments as JSON."""
+        """The arguments of the call, as JSON."""
         return bytes(self.args).decode() if present(self.args) else "{}"
 
 

@@ -326,8 +326,8 @@ def translate(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> Sum:
     body, notes, earlier = apply(RULES, context)
     if unknown:
         notes += unknown_notes(unknown)
-    # Notes that are shared belong to a remembered history, in which nothing was rejected.
-    own = own_notes(notes) if notes.shared else notes
+    # Shared notes are those on tools, of which one that is refused raises instead.
+    own = own_notes(notes)
     fates = list(map(_FATE, own))
     if Fate.REJECTED in fates:
         first = own[fates.index(Fate.REJECTED)]

@@ -31,8 +31,8 @@ class PlainSteps:
         self._most_values = options.limits.json_values
         # The OpenAPI dialect has a spelling of its own for arguments, and what is written cannot be restricted.
         is_off = turns.is_traced or options.schema == "openapi" or options.fields is not None
-        sent = () if is_off else turns.history.plain_steps(("", options.upstream), options.limits.name_length)
-        self._runs = {part.index: part for run in sent for part in run.split_at(context.cut)}
+        runs = () if is_off else turns.history.plain_steps(("", options.upstream), options.limits.name_length)
+        self._runs = {part.index: part for run in runs for part in run.split_at(context.cut)}
 
     def add(self, index: int) -> int:
         """Add the plain steps in a row that begin with the answer at this index; return the index after them, else 0.

@@ -48,8 +48,8 @@ class _Sorting:
     """Matches each part of the answer with the client's. `agrees`: all parts so far are the same."""
 
     def __init__(self, visible: Visible, parts: Sequence[Part]) -> None:
-        visible_text = "".join([part.text or "" for part in parts if not part.thought])
-        self.agrees = not visible.has_media and _agree(visible.text, visible_text, left_out=bool(visible.calls))
+        answer_text = "".join([part.text or "" for part in parts if not part.thought])
+        self.agrees = not visible.has_media and _agree(visible.text, answer_text, left_out=bool(visible.calls))
         self.calls: list[HistoryCall] = []
         self._answered = {part.function_response.name for part in parts if part.function_response}
         self._has_text = bool(visible.text.strip())
@@ -119,10 +119,10 @@ def _meaning(call: FunctionCall) -> tuple[str | None, bytes]:
     return call.name, canonical_json(bytes(call.args).decode())
 
 
-def _agree(stored: str, text: str, *, left_out: bool) -> bool:
-    """Return whether a client's text is the answer's; many clients keep no text beside calls."""
-    stored = stored.strip()
-    return stored == text.strip() or (left_out and not stored)
+def _agree(own: str, answered: str, *, left_out: bool) -> bool:
+    """Return whether a client's own text is the answer's; many clients keep no text beside calls."""
+    own = own.strip()
+    return own == answered.strip() or (left_out and not own)
 
 
 def _same_image(own: Part, part: Part) -> bool:

@@ -16,7 +16,7 @@ WANTED = (
 )
 
 
-def asking(request: ResponsesRequest) -> ResponsesRequest:
+def summary_request(request: ResponsesRequest) -> ResponsesRequest:
     """Return the request that asks for a summary of this request's conversation."""
     items = request.input
     if isinstance(items, str):

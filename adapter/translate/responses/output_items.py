@@ -219,7 +219,7 @@ class Output:
         result.append(self._stage(events.CodeInterpreting, item.id, opened.index))
         return opened, result
 
-    def ran(self, output: str, *, failed: bool = False) -> list[Event]:
+    def add_output(self, output: str, *, failed: bool = False) -> list[Event]:
         """Add the output of code that ran. `failed`: it did not come to its end."""
         opened, result = (self._other, []) if isinstance(self._other, OpenCode) else self._run("")
         opened.code.outputs = opened.code.outputs or []

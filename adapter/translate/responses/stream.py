@@ -84,7 +84,7 @@ class ResponseStream:
         self._searched = False
         self._finish = "stop"
         self._logprobs: list[TokenLogprob] = []
-        self._untold: list[Part] = []
+        self._unplaced: list[Part] = []
 
     def begin(self, context: Context, model: str) -> Self:
         """Remember which model answers, and return the stream."""
@@ -122,20 +122,20 @@ class ResponseStream:
         """Return the events for one event of Gemini's stream."""
         reader = self._reader
         text = None if unknown else reader.plain_text(response)
-        pieces = reader.feed(response, unknown) if text is None else [TextPiece(0, text, reader.is_thinking)]
+        choice_events = reader.feed(response, unknown) if text is None else [TextPiece(0, text, reader.is_thinking)]
         result = [] if self._started else self.start()
         self._remember()
         for candidate in response.candidates or ():
             if present(candidate.grounding_metadata):
                 self._search = self._search or _action(candidate.grounding_metadata)
-        return result + self._write(pieces)
+        return result + self._write(choice_events)
 
     def close(self) -> list[Event]:
         """Return the events after the last one: citations, the ends of open items, the response itself."""
-        pieces, usage = self._reader.close(), self._reader.usage()
+        choice_events, usage = self._reader.close(), self._reader.usage()
         result = [] if self._started else self.start()
         self._remember()
-        result += self._write(pieces)
+        result += self._write(choice_events)
         self.response.usage = usage_of(usage) if usage is not None else None
         return result + self._end()
 
@@ -179,13 +179,13 @@ class ResponseStream:
         wholes = [one.signature for one in issued if one.by_words and not one.signature.calls]
         return [Issued(item_key(ids[0]), wholes[0])] if ids and wholes else []
 
-    def _write(self, pieces: Sequence[ChoiceEvent]) -> list[Event]:
+    def _write(self, choice_events: Sequence[ChoiceEvent]) -> list[Event]:
         """Return the events for what Gemini said; a response has one choice."""
         result: list[Event] = []
-        if pieces:
+        if choice_events:
             self.response.model = self._reader.model or self._stamp.model
             self.response.service_tier = self._reader.tier or self.response.service_tier
-        for event in pieces:
+        for event in choice_events:
             if event.choice:
                 self._lose(f"candidates[{event.choice}]", "choices-dropped", "a response has one answer")
             else:
@@ -233,8 +233,8 @@ class ResponseStream:
         if end.refusal is not None:
             result += self._output.refusal(end.refusal)
         rest = {name: value for name, value in end.extras.items() if name not in ("thought_signature", "parts")}
-        if self._untold:
-            rest["parts"] = extras.compact(msgspec.Raw(encode(self._untold)))
+        if self._unplaced:
+            rest["parts"] = extras.compact(msgspec.Raw(encode(self._unplaced)))
         self.response.extra_content = extras.google(rest)
         return result
 
@@ -279,11 +279,11 @@ class ResponseStream:
             return self._output.code(str(_members(part.executable_code).get("code", "")))
         if present(part.code_execution_result):
             result = _members(part.code_execution_result)
-            return self._output.ran(str(result.get("output", "")), failed=result.get("outcome") in _FAILED)
-        self._untold.append(part)
-        return self._searched_for(_members(part.tool_call)) if present(part.tool_call) else []
+            return self._output.add_output(str(result.get("output", "")), failed=result.get("outcome") in _FAILED)
+        self._unplaced.append(part)
+        return self._add_reported_search(_members(part.tool_call)) if present(part.tool_call) else []
 
-    def _searched_for(self, call: dict[str, Any]) -> list[Event]:
+    def _add_reported_search(self, call: dict[str, Any]) -> list[Event]:
         """Add a search that Gemini reports as it runs; grounding metadata would report it again."""
         arguments = call.get("args")
         queries = arguments.get("queries") if isinstance(arguments, dict) else None
@@ -292,7 +292,7 @@ class ResponseStream:
         self._searched = True
         return self._output.search({"type": "search", "query": queries[0], "queries": queries})
 
-    def _tell_search(self) -> list[Event]:
+    def _add_search(self) -> list[Event]:
         """Add the search that Gemini ran, as the last item: in streams its metadata come after the text."""
         if self._search is None or self._searched:
             return []
@@ -300,7 +300,7 @@ class ResponseStream:
 
     def _end(self) -> list[Event]:
         reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(self._finish)
-        result = self._tell_search()
+        result = self._add_search()
         if reason is None and self.view.keeps_nothing:
             result += self._last_records()
         result += self._output.finish("incomplete" if reason else "completed")

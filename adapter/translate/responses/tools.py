@@ -108,7 +108,7 @@ _ECHOED: ByteCache[JsonKey, msgspec.Raw] = ByteCache(MAX_CACHES, MAX_CACHED)
 
 
 def _convert_once(field: str, key: JsonKey, allowed: frozenset[str] | None) -> Toolset:
-    return _CONVERTED.get((field, key, allowed), key.size_bytes, lambda: _convert(field, key.copy(), allowed))
+    return _CONVERTED.get((field, key, allowed), key.size_bytes, lambda: _convert(field, key.detach(), allowed))
 
 
 def _convert(field: str, raw: msgspec.Raw, allowed: frozenset[str] | None) -> Toolset:
@@ -330,7 +330,7 @@ _KNOWN = {*_ADD, *_WITHOUT, *SPECIAL}
 def repeat_tools(raw: msgspec.Raw) -> msgspec.Raw:
     """Return the tools as the answer repeats them: those that OpenAI has, with every key that it requires."""
     key = JsonKey(raw)
-    return _ECHOED.get(key, key.size_bytes, lambda: _read_echo(key.copy()))
+    return _ECHOED.get(key, key.size_bytes, lambda: _read_echo(key.detach()))
 
 
 def _read_echo(raw: msgspec.Raw) -> msgspec.Raw:

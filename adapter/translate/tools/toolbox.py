@@ -61,7 +61,7 @@ def toolbox(context: Context) -> Toolbox:
     request = context.request
     if present(request.tools):
         sent, dialect = JsonKey(request.tools), context.options.schema
-        box = _CONVERTED.get((sent, dialect), sent.size_bytes, lambda: _convert(sent.copy(), dialect))
+        box = _CONVERTED.get((sent, dialect), sent.size_bytes, lambda: _convert(sent.detach(), dialect))
     else:
         box = _legacy(request, context) if present(request.functions) else _NOTHING
     check_name_length(box.longest_name, "tools", context)

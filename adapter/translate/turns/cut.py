@@ -36,7 +36,7 @@ def turns_before_cut(turns: Turns) -> EarlierTurns | None:
     earlier = turns.earlier
     value, start = turns.context.request.messages, 0 if earlier is None else earlier.count
     stood_in = turns.stand_ins_before_cut
-    translated = EarlierTurns(
+    remembered = EarlierTurns(
         count=turns.context.cut,
         contents=_join(contents),
         system=tuple(turns.system[: cut.system]),
@@ -48,8 +48,8 @@ def turns_before_cut(turns: Turns) -> EarlierTurns | None:
         speakers=speakers_of(value[start : turns.context.cut]) | (earlier.speakers if earlier else frozenset()),
         shared_roles=turns.shared_roles,
     )
-    turns.contents[: cut.contents] = [translated]
-    return translated
+    turns.contents[: cut.contents] = [remembered]
+    return remembered
 
 
 def _turn_of(contents: list[Turn], turns: Turns) -> Literal["", "open", "closed"]:

@@ -115,7 +115,7 @@ def note_losses(message: Message, index: int, turns: Turns) -> None:
     if message.name and message.role not in ("function", "tool"):
         turns.notes.append(name_note(f"[{index}]", message.role, turns.shared_roles))
     for name, value in _WITHOUT_PLACE.list_sent(message):
-        # Many clients send these fields empty in each message, and then nothing is lost.
+        # Many clients send an empty reasoning text in each message, and then nothing is lost.
         if value != "":
             turns.notes.append(media.loss_note(f"[{index}].{name}", *_LOSSES[name]))
 

@@ -71,7 +71,7 @@ class Retry:
 class Attempts(msgspec.Struct, gc=False):
     """The attempts of one call. `deadline` is a time of the world's clock.
 
-    `is_counted`: the call is one of the policy's `retrying` ones, until its maker takes it from there.
+    `is_counted`: whether the call is among the policy's `retrying`; whoever made the attempts subtracts it at the end.
 
     Use:
 

@@ -166,7 +166,7 @@ class Httpx2Transport:
                 self._release(shard)
         # httpx2 looks at this dict again for each read: from here on silence is limited, not the wait for the head.
         limits["read"] = self._settings.between_bytes
-        # `aiter_bytes` needs it for its errors; outside of httpx2's client nobody sets it.
+        # So that httpx2's errors name their request; outside of its client nobody sets it.
         response.request = message
         return Httpx2Response(response, request.deadline, partial(self._release, shard))
 

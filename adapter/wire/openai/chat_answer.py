@@ -185,7 +185,7 @@ class DeltaAudio(Wire):
 
 
 class Delta(Wire):
-    """The news of an event: one kind of payload at a time (Continue reads them with else-if)."""
+    """The payload that a chunk adds to a choice: one kind at a time (Continue reads them with else-if)."""
 
     role: str | None = None
     content: str | None = None

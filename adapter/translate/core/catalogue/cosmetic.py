@@ -161,7 +161,7 @@ ROWS = {
     ),
     "transcript-at-once": (
         "A chat model's segments come together at the end, since they are one JSON text.",
-        "Ask a model for transcriptions, whose segments come while it listens.",
+        "Use a transcription model: its segments come while it listens.",
     ),
     "transcript-details-unknown": (
         "Segments have neither tokens nor probabilities: these are empty or zero.",
