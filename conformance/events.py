@@ -65,7 +65,7 @@ def _add(stream: _Stream, event: Object, number: int, count: int) -> None:
     elif kind == "response.output_item.added":
         _begin(stream, event)
     elif kind == "response.output_item.done":
-        _is_done(stream, event)
+        _end_item(stream, event)
     elif kind.endswith("_part.added"):
         _part_added(stream, event)
     elif kind.endswith("_part.done"):
@@ -89,7 +89,7 @@ def _begin(stream: _Stream, event: Object) -> None:
     stream.items.append(item)
 
 
-def _is_done(stream: _Stream, event: Object) -> None:
+def _end_item(stream: _Stream, event: Object) -> None:
     before, item = stream.item(event), event["item"]
     for name in ("id", "type", "call_id", "name"):
         if before.get(name) != item.get(name):

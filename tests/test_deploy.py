@@ -23,13 +23,13 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 VARIABLES = {f"ADAPTER_{setting.name.upper()}" for setting in all_settings()}
 
 
-def names_in(kind, name="gemini-openai-adapter"):
+def resource(kind, name="gemini-openai-adapter"):
     (found,) = [one for one in RESOURCES if (one["kind"], one["metadata"]["name"]) == (kind, name)]
     return found
 
 
 def pod():
-    return names_in("Deployment")["spec"]["template"]["spec"]
+    return resource("Deployment")["spec"]["template"]["spec"]
 
 
 def environment_of_the_pod():
@@ -44,7 +44,7 @@ def test_kubernetes_takes_every_resource(resource):
 def test_a_resource_with_a_misspelt_field_would_be_found():
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(
-            names_in("Service") | {"sepc": {}}, kubernetes_validate.latest_version(), strict=True
+            resource("Service") | {"sepc": {}}, kubernetes_validate.latest_version(), strict=True
         )
 
 
@@ -163,19 +163,19 @@ def test_the_proxy_waits_longer_than_an_answer_may_take():
 
 
 def test_a_disruption_leaves_replicas():
-    assert names_in("PodDisruptionBudget")["spec"]["minAvailable"] < names_in("Deployment")["spec"]["replicas"]
+    assert resource("PodDisruptionBudget")["spec"]["minAvailable"] < resource("Deployment")["spec"]["replicas"]
 
 
 def test_labels_and_ports_meet():
-    labels = names_in("Deployment")["spec"]["template"]["metadata"]["labels"]
+    labels = resource("Deployment")["spec"]["template"]["metadata"]["labels"]
     for kind in ("Service", "PodDisruptionBudget"):
-        selector = names_in(kind)["spec"]["selector"]
+        selector = resource(kind)["spec"]["selector"]
         assert selector.get("matchLabels", selector) == labels
     (port,) = pod()["containers"][0]["ports"]
-    assert names_in("Service")["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert resource("Service")["spec"]["ports"][0]["targetPort"] == port["name"]
     assert instructions()["EXPOSE"] == [str(port["containerPort"])]
     assert f"adapter:{port['containerPort']}" in (DEPLOY / "haproxy.cfg").read_text()
-    valkey = names_in("Service", "gemini-openai-adapter-valkey")
+    valkey = resource("Service", "gemini-openai-adapter-valkey")
     store = environment_of_the_pod()["ADAPTER_STORE"]
     assert f"@{valkey['metadata']['name']}:{valkey['spec']['ports'][0]['port']}/" in store
 
@@ -183,7 +183,7 @@ def test_labels_and_ports_meet():
 def test_pods_run_without_rights():
     for workload in ("gemini-openai-adapter", "gemini-openai-adapter-valkey"):
         kind = "Deployment" if workload == "gemini-openai-adapter" else "StatefulSet"
-        spec = names_in(kind, workload)["spec"]["template"]["spec"]
+        spec = resource(kind, workload)["spec"]["template"]["spec"]
         assert spec["securityContext"]["runAsNonRoot"]
         for container in spec["containers"]:
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
@@ -206,7 +206,7 @@ def test_every_image_has_a_whole_version():
 
 def test_no_password_stands_on_a_command_line():
     commands = [COMPOSE["services"]["valkey"]["command"]]
-    (container,) = names_in("StatefulSet", "gemini-openai-adapter-valkey")["spec"]["template"]["spec"]["containers"]
+    (container,) = resource("StatefulSet", "gemini-openai-adapter-valkey")["spec"]["template"]["spec"]["containers"]
     commands.append(container["command"])
     for command in commands:
         line, document = command[-1].split("<<END", 1)
@@ -220,16 +220,16 @@ def test_everything_has_limits_of_cpu_memory_and_processes():
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
     for workload in ("Deployment", "StatefulSet"):
         name = "gemini-openai-adapter" + ("-valkey" if workload == "StatefulSet" else "")
-        for container in names_in(workload, name)["spec"]["template"]["spec"]["containers"]:
+        for container in resource(workload, name)["spec"]["template"]["spec"]["containers"]:
             assert set(container["resources"]["limits"]) == {"cpu", "memory"}
 
 
 def test_valkey_is_reached_by_the_adapter_alone():
-    policy = names_in("NetworkPolicy", "gemini-openai-adapter-valkey")["spec"]
-    labels = names_in("Deployment")["spec"]["template"]["metadata"]["labels"]
+    policy = resource("NetworkPolicy", "gemini-openai-adapter-valkey")["spec"]
+    labels = resource("Deployment")["spec"]["template"]["metadata"]["labels"]
     assert policy["ingress"][0]["from"] == [{"podSelector": {"matchLabels": labels}}]
     assert policy["egress"] == []
-    assert names_in("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+    assert resource("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
 
 
 def instructions():

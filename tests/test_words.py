@@ -63,14 +63,14 @@ BANNED_FUNCTIONS = frozenset(
 VERBS = frozenset(["embed", "feed", "need", "seed", "speed", "succeed"])
 """Verbs and nouns that end as regular participles do."""
 
-PARTICIPLES = frozenset(["required", "reopened", "served"])
-"""A keyword of JSON Schema, and fixtures, which name what a test finds done."""
+ALLOWED_PARTICIPLES = frozenset(["required", "reopened", "served"])
+"""Participles that may name a function: a keyword of JSON Schema, and fixtures that name a state."""
 
 
 def _is_participle(name: str) -> bool:
     """Return whether a function's name is one bare participle, or another word that names no action and no thing."""
     word = name.strip("_")
-    if word in PARTICIPLES:
+    if word in ALLOWED_PARTICIPLES:
         return False
     return word in BANNED_FUNCTIONS or ("_" not in word and word.endswith("ed") and word not in VERBS)
 

@@ -162,14 +162,14 @@ def test_bytes_cut_anywhere_are_the_same_events(count):
             count("streams cut")
 
 
-def translate_answer() -> list[Recording]:
+def recordings_to_check() -> list[Recording]:
     known = {**exceptions("answers.streamed"), **exceptions("answers.whole")}
     return [one for flag in (False, True) for one in answers(streamed=flag) if one.id not in known]
 
 
 def test_usage_adds_up_and_is_that_of_the_last_event(count):
     """Totals: total = prompt + candidates + tool use + thoughts in all recordings that have prompt and total."""
-    for recording in translate_answer():
+    for recording in recordings_to_check():
         told = [event["usageMetadata"] for event in recording.events() if event.get("usageMetadata")]
         if not told or recording.fidelity not in RECORDED:
             continue
@@ -184,7 +184,7 @@ def test_usage_adds_up_and_is_that_of_the_last_event(count):
 
 
 def test_text_thoughts_and_calls_go_where_they_belong(count):
-    for recording in translate_answer():
+    for recording in recordings_to_check():
         parts = [
             part
             for event in recording.events()

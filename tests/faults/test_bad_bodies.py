@@ -29,15 +29,15 @@ async def server():
         yield made
 
 
-def user_message(content):
+def with_content(content):
     return {**GOOD, "messages": [{"role": "user", "content": content}]}
 
 
 def image(url):
-    return user_message([{"type": "image_url", "image_url": {"url": url}}])
+    return with_content([{"type": "image_url", "image_url": {"url": url}}])
 
 
-def call_message(**function):
+def with_call(**function):
     call = {**CALL, "function": {**CALL["function"], **function}}
     user = {"role": "user", "content": "hi"}
     result = {"role": "tool", "tool_call_id": "call_1", "content": "1"}
@@ -181,19 +181,19 @@ MESSAGES = [
         b'{"model":"m","messages":[' + b",".join([b'{"role":"user"}'] * 1_000_000) + b"]}",
     ),
     Row("a million stop sequences", {**GOOD, "stop": ["x"] * 1_000_000}),
-    *(Row(f"content {value!r}", user_message(value), "messages[0].content") for value in (1, {}, [1])),
+    *(Row(f"content {value!r}", with_content(value), "messages[0].content") for value in (1, {}, [1])),
     Row(
         "a part of a type that there is not",
-        user_message([{"type": "smell", "smell": "hi"}]),
+        with_content([{"type": "smell", "smell": "hi"}]),
         "messages[0].content[0].type",
     ),
-    Row("a part of a long type", user_message([{"type": "s" * 100_000}]), "messages[0].content[0].type"),
-    Row("a part whose type is a number", user_message([{"type": 5}]), "messages[0].content[0].type"),
-    Row("more parts than may be", user_message([{"type": "text", "text": "x"}] * 4_097), "messages[0].content"),
+    Row("a part of a long type", with_content([{"type": "s" * 100_000}]), "messages[0].content[0].type"),
+    Row("a part whose type is a number", with_content([{"type": 5}]), "messages[0].content[0].type"),
+    Row("more parts than may be", with_content([{"type": "text", "text": "x"}] * 4_097), "messages[0].content"),
     *(
         Row(
             f"a text part with text {value!r}",
-            user_message([{"type": "text", "text": value}]),
+            with_content([{"type": "text", "text": value}]),
             "messages[0].content[0].text",
         )
         for value in (5, ["x"])
@@ -203,17 +203,17 @@ MESSAGES = [
 CALLS = [
     Row(
         "arguments of a hundred thousand open brackets",
-        call_message(arguments="[" * 100_000),
+        with_call(arguments="[" * 100_000),
         "messages[1].tool_calls[0].function.arguments",
     ),
     Row(
         "arguments nested two hundred times",
-        call_message(arguments='{"a":' * 200 + "1" + "}" * 200),
+        with_call(arguments='{"a":' * 200 + "1" + "}" * 200),
         "messages[1].tool_calls[0].function.arguments",
     ),
     Row(
         "arguments nested a thousand times",
-        call_message(arguments='{"a":' * 1000 + "1" + "}" * 1000),
+        with_call(arguments='{"a":' * 1000 + "1" + "}" * 1000),
         "messages[1].tool_calls[0].function.arguments",
     ),
 ]
@@ -284,7 +284,7 @@ MEDIA = [
     *(Row(f"an image URL {value!r}", image(value), "messages[0].content[0].image_url") for value in (None, "", 5)),
     Row(
         "an image without a URL",
-        user_message([{"type": "image_url", "image_url": {}}]),
+        with_content([{"type": "image_url", "image_url": {}}]),
         "messages[0].content[0].image_url",
     ),
     *(
@@ -320,7 +320,7 @@ MEDIA = [
     ),
     Row("a user that is a number", {**GOOD, "user": 5}, "user"),
     *(
-        Row(f"{name} that is none", user_message([part]), "messages[0].content[0]")
+        Row(f"{name} that is none", with_content([part]), "messages[0].content[0]")
         for name, part in (
             ("sound", {"type": "input_audio", "input_audio": {"data": "?", "format": "wav"}}),
             ("sound of a format", {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "a\r\nb"}}),
@@ -333,10 +333,10 @@ ROWS = [*JSON, *NUMBERS, *MODELS, *MESSAGES, *CALLS, *TOOLS, *MEDIA]
 
 
 ODD = {
-    "a zero byte in a text": user_message("\0"),
-    "a part without a type": user_message([{"text": "hi"}]),
-    "a user's message of null": user_message(None),
-    "arguments of a megabyte": call_message(arguments=json.dumps({"a": "x" * 1_000_000})),
+    "a zero byte in a text": with_content("\0"),
+    "a part without a type": with_content([{"text": "hi"}]),
+    "a user's message of null": with_content(None),
+    "arguments of a megabyte": with_call(arguments=json.dumps({"a": "x" * 1_000_000})),
     "a tool of a type that there is not": {**GOOD, "tools": [{"type": "web"}]},
     "one tool twice alike": {**GOOD, "tools": [TOOL, TOOL]},
     "a tool's description of a megabyte": tool(description="x" * 1_000_000),
@@ -364,7 +364,7 @@ ODD = {
     "a byte order mark": b"\xef\xbb\xbf" + text(b'"hi"'),
     "half a surrogate pair in a text": text(rb'"\ud800"'),
     **{
-        f"arguments {value!r} of a call that is over": call_message(arguments=value)
+        f"arguments {value!r} of a call that is over": with_call(arguments=value)
         for value in ("{", "[]", "1", '"x"', "null", rb'{"a":"\udc00x"}'.decode())
     },
     **{f"{name} -1": {**GOOD, name: -1} for name in ("max_tokens", "max_completion_tokens")},
@@ -399,7 +399,7 @@ async def test_what_is_only_odd_is_served(server, body, caplog):
 
 async def test_a_zero_byte_arrives_as_one(server):
     upstream, client = server
-    await post(client, CHAT, user_message("a\0b"))
+    await post(client, CHAT, with_content("a\0b"))
     assert upstream.seen[-1].body["contents"][0]["parts"] == [{"text": "a\0b"}]
 
 

@@ -29,7 +29,7 @@ def without_length(*fields, body):
     return head(*fields, length="x").replace(b"Content-Length: x\r\n", b"") + body
 
 
-def chunk(body, *, more=()):
+def chunked_request(body, *, more=()):
     return without_length("Transfer-Encoding: chunked", *more, body=body)
 
 
@@ -57,8 +57,8 @@ REFUSED = [
     Row("a hexadecimal length", head(length="0x5") + BODY, (400,)),
     Row("a negative length", head(length="-1") + BODY, (400,)),
     Row("another transfer encoding", without_length("Transfer-Encoding: xchunked", body=SMUGGLED), (400,)),
-    Row("a chunk size of seventeen digits", chunk(b"f" * 17 + b"\r\n"), (400,)),
-    Row("a chunk size that is no number", chunk(b"zz\r\n"), (400,)),
+    Row("a chunk size of seventeen digits", chunked_request(b"f" * 17 + b"\r\n"), (400,)),
+    Row("a chunk size that is no number", chunked_request(b"zz\r\n"), (400,)),
     Row("a folded header", request("X: a\r\n b"), (400,)),
     Row("lines that end without a return", request().replace(b"\r\n", b"\n", 3), (400,)),
     Row("a blank before the colon", request("X : a"), (400,)),
@@ -132,7 +132,7 @@ SERVED = [
     Row("no content type", request().replace(b"Content-Type: application/json\r\n", b""), (200,)),
     Row("an offer of HTTP/2", request(*H2C), (200,)),
     Row("an offer of HTTP/2 in two pieces of a connection header", request(H2C[1], "Connection: x, upgrade"), (200,)),
-    Row("an offer of HTTP/2 before chunks", chunk(CHUNKS, more=H2C), (200,)),
+    Row("an offer of HTTP/2 before chunks", chunked_request(CHUNKS, more=H2C), (200,)),
     Row("an offer of TLS", request("Connection: Upgrade", "Upgrade: TLS/1.2"), (200,)),
     Row("an offer without an upgrade", request("Upgrade: h2c"), (200,)),
     Row("HTTP/1.0 without a host", request(host=None).replace(b"HTTP/1.1", b"HTTP/1.0"), (200,)),
@@ -221,7 +221,7 @@ async def test_fifty_megabytes_of_headers_are_cut_off():
 
 async def test_a_body_that_grows_past_the_limit_is_cut_off():
     async with run_upstream(says_hello) as upstream, adapter(upstream, max_body=100_000) as client, raw(client) as one:
-        await one.send(chunk(b""))
+        await one.send(chunked_request(b""))
         # Read at once: a connection that is reset while much is on its way to the server loses what was not read.
         first = asyncio.create_task(one.answer())
         with suppress(ConnectionError):
@@ -278,7 +278,7 @@ SLOW = {
     "an empty line": b"\r\n",
     "half a head": b"POST /v1/chat/completions HTTP/1.1\r\nHo",
     "half a body": head() + BODY[:10],
-    "half a chunk": chunk(b"ff\r\nabc"),
+    "half a chunk": chunked_request(b"ff\r\nabc"),
 }
 
 
@@ -387,7 +387,7 @@ async def test_who_sends_on_after_the_answer_is_not_listened_to_for_ever():
         adapter(upstream, max_body=1_000) as client,
         raw(client) as connection,
     ):
-        await connection.send(chunk(b"2710\r\n" + b" " * 10_000 + b"\r\n"))
+        await connection.send(chunked_request(b"2710\r\n" + b" " * 10_000 + b"\r\n"))
         assert (await connection.answer())[0] == 413
         with suppress(ConnectionError):
             for _ in range(1_000):

@@ -43,12 +43,12 @@ def having(**fields):
     return {**GOOD, **fields}
 
 
-def user_message(content):
+def with_content(content):
     return having(messages=[{"role": "user", "content": content}])
 
 
 def image(size):
-    return user_message([{"type": "image_url", "image_url": {"url": "https://a/".ljust(size, "x")}}])
+    return with_content([{"type": "image_url", "image_url": {"url": "https://a/".ljust(size, "x")}}])
 
 
 def alternatives(count):
@@ -59,7 +59,7 @@ def unknown_fields(count):
     return {**GOOD, **{f"x{i}": 1 for i in range(count)}}
 
 
-def call_message(levels):
+def with_call(levels):
     function = {"name": "f", "arguments": '{"a":' * levels + "1" + "}" * levels}
     calls = [{"id": "c", "type": "function", "function": function}]
     return having(messages=[{"role": "user", "content": "hi"}, {"role": "assistant", "tool_calls": calls}])
@@ -128,10 +128,10 @@ LIMITS = [
         for good, bad in ((0, -1), (20, 21))
     ),
     Limit("messages", having(messages=GOOD["messages"] * 5), having(messages=GOOD["messages"] * 6), "messages"),
-    Limit("parts", user_message([PART] * 5), user_message([PART] * 6), "messages[0].content"),
+    Limit("parts", with_content([PART] * 5), with_content([PART] * 6), "messages[0].content"),
     Limit("tools", having(tools=several(512)), having(tools=several(513)), "tools"),
     Limit("functions", having(functions=functions(512)), having(functions=functions(513)), "functions"),
-    Limit("levels of arguments", call_message(64), call_message(65), "messages[1].tool_calls[0].function.arguments"),
+    Limit("levels of arguments", with_call(64), with_call(65), "messages[1].tool_calls[0].function.arguments"),
     Limit("levels of schemas", tool(nest(11)), tool(nest(12)), "tools[0].function.parameters"),
     Limit("levels of a schema's JSON", tool(deep(100)), tool(deep(101)), "tools[0].function.parameters"),
     Limit("bytes of a schema", tool(large(1024 * 1024)), tool(large(1024 * 1024 + 1)), "tools[0].function.parameters"),
@@ -202,12 +202,12 @@ def chunks(body, size=1_000):
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
-def chunk(body):
+def chunked_request(body):
     plain = head(length=0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
     return plain + chunks(body)
 
 
-@pytest.mark.parametrize("sent", [lambda body: request(body=body), chunk], ids=["with a length", "in chunks"])
+@pytest.mark.parametrize("sent", [lambda body: request(body=body), chunked_request], ids=["with a length", "in chunks"])
 @pytest.mark.parametrize("path", [CHAT, "/v1/responses", "/v1/conversations", "/translate"])
 async def test_a_body_may_have_so_many_bytes_and_no_more(sent, path):
     body = {CHAT: BODY, "/translate": BODY, "/v1/conversations": b"{}"}.get(path) or json.dumps(
@@ -275,7 +275,7 @@ async def test_what_a_request_held_is_given_back_however_it_ends():
                 assert (await post(client, path, body)).status_code in (200, 400)
         for _ in range(5):
             assert await status_of(client, request("Content-Encoding: gzip", body=BAD[3])) == 415
-            assert await status_of(client, chunk(b" " * 6_001)) == 413
+            assert await status_of(client, chunked_request(b" " * 6_001)) == 413
         upstream.script = answers_hello
         longest = json.dumps(chat()).encode()
         assert (await post(client, CHAT, longest + b" " * (6_000 - len(longest)))).status_code == 200

@@ -25,7 +25,7 @@ def having(**fields):
     return {**GOOD, **fields}
 
 
-def message_item(*items):
+def with_items(*items):
     return having(input=[{"role": "user", "content": "hi"}, *items])
 
 
@@ -37,8 +37,8 @@ def declaration(**function):
     return {"tools": [{"type": "function", **function}]}
 
 
-def call_item(arguments):
-    return message_item({"type": "function_call", "call_id": "c", "name": "f", "arguments": arguments})
+def with_call(arguments):
+    return with_items({"type": "function_call", "call_id": "c", "name": "f", "arguments": arguments})
 
 
 def number(raw, name):
@@ -69,7 +69,7 @@ ROWS = [
     ),
     *(Row(f"instructions {value!r}", having(instructions=value), "instructions") for value in (5, {})),
     *(
-        Row(f"arguments {value[:20]!r}", call_item(value), "input[1].arguments")
+        Row(f"arguments {value[:20]!r}", with_call(value), "input[1].arguments")
         for value in ('{"a":' * 200 + "1" + "}" * 200, "[" * 100_000)
     ),
     *(

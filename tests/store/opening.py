@@ -7,7 +7,7 @@ from typing import Any
 
 @asynccontextmanager
 async def opening(build: Callable[..., Any]) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
-    """A function that builds a store and opens it."""
+    """Yield a function that builds and opens a store; close all of these stores at the end."""
     opened = []
 
     async def open_store(*args: Any, **limits: Any) -> Any:

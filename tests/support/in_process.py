@@ -157,13 +157,13 @@ class Puppet:
     @contextmanager
     def running(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         """Answer in this loop."""
-        server = loop.run_until_complete(asyncio.start_server(self._connect, sock=self._listener))
+        server = loop.run_until_complete(asyncio.start_server(self._serve_upstream, sock=self._listener))
         try:
             yield
         finally:
             server.close()
 
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_upstream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = re.search(rb"content-length: (\d+)", head)
         await reader.readexactly(int(length[1]) if length else 0)

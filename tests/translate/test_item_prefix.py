@@ -211,27 +211,36 @@ USER = {"role": "user", "content": "begin"}
 NAMED_USER = {**USER, "name": "ann"}
 
 
-def call_item(id_, *, thought="", **more):
+def call_pair(id_, *, thought="", **more):
     call = {"type": "function_call", "call_id": id_, "name": "f", "arguments": '{"a":1}', **more}
     return steps(call, "done", thought)
 
 
-LOOP = [USER, *call_item("x"), *call_item("y")]
-LATER = [*call_item("a"), *call_item("w")]
+LOOP = [USER, *call_pair("x"), *call_pair("y")]
+LATER = [*call_pair("a"), *call_pair("w")]
 TURNS = {
-    "a call more": ([LOOP, [*LOOP, *call_item("v")]], 1),
-    "calls more": ([[*LOOP, *call_item("v")[:1]], [*LOOP, *call_item("v"), *call_item("w"), USER]], 1),
-    "each is remembered": ([LOOP, [*LOOP, *call_item("v")], [*LOOP, *call_item("v"), *call_item("w")]], 2),
-    "thoughts with records": (
-        [[*LOOP, *call_item("c", thought=SEALED[1])], [*LOOP, *call_item("c", thought=SEALED[1]), *call_item("v")]],
+    "a call more": ([LOOP, [*LOOP, *call_pair("v")]], 1),
+    "calls more": (
+        [[*LOOP, *call_pair("v")[:1]], [*LOOP, *call_pair("v"), *call_pair("w"), USER]],
         1,
     ),
-    "a record for a call before": ([[*LOOP, *LATER], [*LOOP, *LATER, *call_item("v", thought=SEALED[0])]], 0),
+    "each is remembered": (
+        [LOOP, [*LOOP, *call_pair("v")], [*LOOP, *call_pair("v"), *call_pair("w")]],
+        2,
+    ),
+    "thoughts with records": (
+        [
+            [*LOOP, *call_pair("c", thought=SEALED[1])],
+            [*LOOP, *call_pair("c", thought=SEALED[1]), *call_pair("v")],
+        ],
+        1,
+    ),
+    "a record for a call before": ([[*LOOP, *LATER], [*LOOP, *LATER, *call_pair("v", thought=SEALED[0])]], 0),
     "a user adds something": ([LOOP, [*LOOP[:-2], USER]], 0),
     "nothing that is said follows": ([LOOP, [*LOOP[:-2], {"type": "web_search_call"}]], 0),
     "nothing follows": ([LOOP, LOOP[:-2]], 0),
     "a second name comes": (
-        [[NAMED_USER, *LOOP[1:]], [NAMED_USER, *LOOP[1:], *call_item("v"), {**USER, "name": "bob"}]],
+        [[NAMED_USER, *LOOP[1:]], [NAMED_USER, *LOOP[1:], *call_pair("v"), {**USER, "name": "bob"}]],
         0,
     ),
     "tools inside": (
@@ -277,7 +286,7 @@ def test_places_of_notes_on_known_items_are_told_without_reading_these_again():
     paths = FirstItems.paths
     with patch.object(prefixes, "LEAST", 0):
         for number in range(2, 5):
-            history = [*items, *[one for step in range(number) for one in call_item(f"s{step}")]]
+            history = [*items, *[one for step in range(number) for one in call_pair(f"s{step}")]]
             request, unknown, text = remembering.read(json.dumps({"model": "m", "input": history}).encode())
             with patch.object(FirstItems, "paths", lambda self: reads.append(1) or paths(self)):
                 view, found = read_view(request, unknown, text)

@@ -213,30 +213,30 @@ def message_of(role, text="text", **more):
     return {"role": role, "content": text, **more}
 
 
-def call_message(id_, text="done", name="f", arguments='{"a":1}'):
+def call_pair(id_, text="done", name="f", arguments='{"a":1}'):
     function = {"name": name, "arguments": arguments}
     call = {"id": id_, "type": "function", "function": function}
     return [message_of("assistant", None, tool_calls=[call]), message_of("tool", text, tool_call_id=id_)]
 
 
-LOOP = [message_of("user"), *call_message("x"), *call_message("y")]
+LOOP = [message_of("user"), *call_pair("x"), *call_pair("y")]
 BLOCKS = [
     message_of("user"),
     message_of("assistant", "one", tool_calls=[]),
     message_of("user"),
-    *call_message("z", [{"type": "text"}]),
+    *call_pair("z", [{"type": "text"}]),
 ]
 TURNS = {
-    "a call more": ([*LOOP], [[*LOOP, *call_message("v")]], 1),
+    "a call more": ([*LOOP], [[*LOOP, *call_pair("v")]], 1),
     "the same again": ([*LOOP], [[*LOOP], [*LOOP]], 2),
-    "a known call more": ([*LOOP, *call_message("a")], [[*LOOP, *call_message("a"), *call_message("b")]], 1),
+    "a known call more": ([*LOOP, *call_pair("a")], [[*LOOP, *call_pair("a"), *call_pair("b")]], 1),
     "a user ends the turn, whose stand-ins vanish": ([*LOOP], [[*LOOP, message_of("user")]], 1),
-    "a user has ended the turn, and takes it back": ([*LOOP, message_of("user")], [[*LOOP, *call_message("v")]], 1),
+    "a user has ended the turn, and takes it back": ([*LOOP, message_of("user")], [[*LOOP, *call_pair("v")]], 1),
     "a user has ended the turn, and it goes on": (
         [*LOOP, message_of("user")],
         [
-            [*LOOP, message_of("user"), *call_message("v")],
-            [*LOOP, message_of("user"), *call_message("v"), *call_message("u")],
+            [*LOOP, message_of("user"), *call_pair("v")],
+            [*LOOP, message_of("user"), *call_pair("v"), *call_pair("u")],
         ],
         2,
     ),
@@ -248,33 +248,41 @@ TURNS = {
     ),
     "nothing follows": ([*LOOP], [LOOP[:-2]], 0),
     "blocks of all kinds": (
-        [*BLOCKS, *call_message("w")],
-        [[*BLOCKS, *call_message("w"), *call_message("v"), message_of("user")]],
+        [*BLOCKS, *call_pair("w")],
+        [[*BLOCKS, *call_pair("w"), *call_pair("v"), message_of("user")]],
         1,
     ),
     "a second name comes": (
         [message_of("user", name="ann"), *LOOP],
-        [[message_of("user", name="ann"), *LOOP, message_of("user", name="bob"), *call_message("v")]],
+        [[message_of("user", name="ann"), *LOOP, message_of("user", name="bob"), *call_pair("v")]],
         1,
     ),
     "a name comes": (
         [*LOOP],
-        [[*LOOP, message_of("user", name="bob"), *call_message("v"), message_of("user", name="ann")]],
+        [[*LOOP, message_of("user", name="bob"), *call_pair("v"), message_of("user", name="ann")]],
         1,
     ),
     "the model's turns join": (
-        [message_of("user"), message_of("assistant"), message_of("user", ""), *call_message("v")],
-        [[message_of("user"), message_of("assistant"), message_of("user", ""), *call_message("v"), *call_message("u")]],
+        [message_of("user"), message_of("assistant"), message_of("user", ""), *call_pair("v")],
+        [
+            [
+                message_of("user"),
+                message_of("assistant"),
+                message_of("user", ""),
+                *call_pair("v"),
+                *call_pair("u"),
+            ]
+        ],
         0,
     ),
     "a file": (
         [message_of("user", [LINK]), *LOOP],
-        [[message_of("user", [LINK]), *LOOP, *call_message("v")]],
+        [[message_of("user", [LINK]), *LOOP, *call_pair("v")]],
         0,
     ),
     "nothing was said at first": (
-        [message_of("user", ""), *call_message("v")],
-        [[message_of("user", ""), *call_message("v"), *LOOP]],
+        [message_of("user", ""), *call_pair("v")],
+        [[message_of("user", ""), *call_pair("v"), *LOOP]],
         0,
     ),
 }
@@ -331,7 +339,7 @@ def test_short_histories_are_not_remembered():
 def test_the_first_messages_of_short_and_of_long_bodies_are_remembered(few, written):
     remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
     with patch.object(prefixes, "LEAST", 0), patch.object(prefixes, "FEW", few):
-        for messages in (LOOP, [*LOOP, *call_message("v")]):
+        for messages in (LOOP, [*LOOP, *call_pair("v")]):
             remembering.outcome(written.replace("%s", json.dumps(messages)).encode())
     assert [json.loads(b"[%b]" % one.beginning.text) for one in remembering.prefixes] == [LOOP[:-2], LOOP]
     assert remembering.used == 1
@@ -362,7 +370,7 @@ def test_models_with_the_same_turns_go_on_with_what_was_translated_for_the_other
     with patch.object(prefixes, "LEAST", 0):
         first.outcome(json.dumps({"model": "m", "messages": LOOP}).encode())
         (kept,) = first.prefixes
-        later = json.dumps({"model": "m", "messages": [*LOOP, *call_message("v")]}).encode()
+        later = json.dumps({"model": "m", "messages": [*LOOP, *call_pair("v")]}).encode()
         request, _ = read(later, ChatCompletionRequest)
         other = Remembering(Options(), with_the_same_turns(row), records=RECORDS, remembers=True)
         assert kept.turns_for(request, Options(), other.row) is kept.turns

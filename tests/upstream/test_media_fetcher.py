@@ -248,7 +248,7 @@ class Table(AbstractResolver):
 
 
 @pytest.fixture
-async def asked_addresses(monkeypatch):
+async def connected_addresses(monkeypatch):
     """Record the addresses of all connections."""
     loop = asyncio.get_running_loop()
     seen = []
@@ -266,23 +266,23 @@ def only_loopback_1(address):
     return address == "127.0.0.1"
 
 
-async def test_a_name_with_a_private_address_beside_a_public_one_is_refused(server, asked_addresses):
+async def test_a_name_with_a_private_address_beside_a_public_one_is_refused(server, connected_addresses):
     server.answers["/x"] = (200, PNG, {})
     table = Table(server.port, ["127.0.0.1", "127.0.0.2"])
     settings = FetchSettings(policy="on", ports=EVERY)
     with pytest.raises(FetchError, match="not public"):
         await Fetcher(settings, allows=only_loopback_1, names=lambda: table).fetch([f"http://a.test:{server.port}/x"])
-    assert asked_addresses == []
+    assert connected_addresses == []
 
 
-async def test_a_name_that_changes_its_address_is_connected_to_where_it_was_checked(server, asked_addresses):
+async def test_a_name_that_changes_its_address_is_connected_to_where_it_was_checked(server, connected_addresses):
     server.answers["/x"] = (302, b"", {"location": "/y"})
     server.answers["/y"] = (200, PNG, {})
     table = Table(server.port, ["127.0.0.1"], ["127.0.0.2"])
     settings = FetchSettings(policy="on", ports=EVERY)
     with pytest.raises(FetchError, match="not public"):
         await Fetcher(settings, allows=only_loopback_1, names=lambda: table).fetch([f"http://a.test:{server.port}/x"])
-    assert (asked_addresses, server.asked) == (["127.0.0.1"], ["/x"])
+    assert (connected_addresses, server.asked) == (["127.0.0.1"], ["/x"])
 
 
 async def test_no_cookie_and_no_key_is_sent_and_none_is_kept(server):

@@ -24,7 +24,7 @@ def file_answer(state=b"ACTIVE", extra=b""):
     return answer(FILE.replace(b"}", extra + b"}") % state)
 
 
-def request_lines(size, status=b"active", body=b""):
+def progress_answer(size, status=b"active", body=b""):
     return answer(body, x_goog_upload_status=status.decode(), x_goog_upload_size_received=str(size))
 
 
@@ -82,14 +82,14 @@ async def test_a_name_that_another_process_has_taken_is_waited_for(monkeypatch):
     ("script", "sent"),
     [
         # Nothing of the chunk arrived.
-        ([MORE, BROKEN, request_lines(4), MORE, DONE], [PIECES[0], PIECES[1], QUERY, PIECES[1], PIECES[2]]),
+        ([MORE, BROKEN, progress_answer(4), MORE, DONE], [PIECES[0], PIECES[1], QUERY, PIECES[1], PIECES[2]]),
         # All of it did, and only the answer was lost.
-        ([MORE, BROKEN, request_lines(8), DONE], [PIECES[0], PIECES[1], QUERY, PIECES[2]]),
+        ([MORE, BROKEN, progress_answer(8), DONE], [PIECES[0], PIECES[1], QUERY, PIECES[2]]),
         # A part of it did.
-        ([MORE, BROKEN, request_lines(6), DONE],
+        ([MORE, BROKEN, progress_answer(6), DONE],
          [PIECES[0], PIECES[1], QUERY, ("upload, finalize", "6", b"6789")]),
         # The last one did.
-        ([MORE, MORE, BROKEN, request_lines(10, b"final", b'{"file":' + FILE % b"ACTIVE" + b"}")], [*PIECES, QUERY]),
+        ([MORE, MORE, BROKEN, progress_answer(10, b"final", b'{"file":' + FILE % b"ACTIVE" + b"}")], [*PIECES, QUERY]),
         # Where it is not told, the chunk is sent again.
         ([BROKEN, answer(b""), MORE, MORE, DONE], [PIECES[0], QUERY, *PIECES]),
     ],
@@ -108,7 +108,7 @@ async def test_what_is_refused_is_not_sent_again(monkeypatch):
 
 async def test_an_upload_that_breaks_again_and_again_ends(monkeypatch):
     with pytest.raises(UpstreamError):
-        await upload([GONE, STARTED, *[BROKEN, request_lines(0)] * 3, BROKEN], monkeypatch)
+        await upload([GONE, STARTED, *[BROKEN, progress_answer(0)] * 3, BROKEN], monkeypatch)
 
 
 async def test_an_address_that_is_missing_is_an_error(monkeypatch):

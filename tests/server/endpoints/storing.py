@@ -18,7 +18,7 @@ async def serving(tmp_path, **settings):
         yield client
 
 
-def package(client, key="any"):
+def openai_client(client, key="any"):
     return AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key=key, http_client=client, max_retries=0)
 
 

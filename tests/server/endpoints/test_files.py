@@ -10,14 +10,14 @@ import pytest
 
 from adapter.server.state import stored_files
 from adapter.store.documents import sqlite
-from tests.server.endpoints.storing import FILES, TEXT, package, put, serving
+from tests.server.endpoints.storing import FILES, TEXT, openai_client, put, serving
 from tests.support.guards import until
 
 
 async def test_a_file_is_stored_read_listed_and_deleted_by_the_openai_package(tmp_path):
     content = os.urandom(3_000_000)
     async with serving(tmp_path) as client:
-        openai = package(client)
+        openai = openai_client(client)
         expiry = {"anchor": "created_at", "seconds": 3_600}
         made = await openai.files.create(file=("größe.bin", content), purpose="user_data", expires_after=expiry)
         assert (made.bytes, made.filename, made.purpose, made.status) == (
@@ -38,7 +38,7 @@ async def test_a_file_is_stored_read_listed_and_deleted_by_the_openai_package(tm
 async def test_lists_come_in_pages_in_either_order_and_by_purpose(tmp_path, monkeypatch):
     monkeypatch.setattr(stored_files, "_AT_ONCE", 2)
     async with serving(tmp_path) as client:
-        openai = package(client)
+        openai = openai_client(client)
         ids = [(await put(client, purpose="batch" if index % 2 else "vision"))["id"] for index in range(7)]
         assert [one.id async for one in openai.files.list(limit=2)] == ids[::-1]
         assert [one.id async for one in openai.files.list(limit=3, order="asc")] == ids
@@ -58,7 +58,7 @@ async def test_a_list_that_cannot_be_is_refused(tmp_path, query, param):
 async def test_a_client_sees_its_own_files_alone(tmp_path):
     keys = {"client_keys": ("key-one", "key-two")}
     async with serving(tmp_path, **keys) as client:
-        one, two = package(client, "key-one"), package(client, "key-two")
+        one, two = openai_client(client, "key-one"), openai_client(client, "key-two")
         made = await one.files.create(file=TEXT, purpose="user_data")
         other = {"authorization": "Bearer key-two"}
         assert [file.id async for file in two.files.list()] == []

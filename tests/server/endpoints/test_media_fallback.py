@@ -29,7 +29,7 @@ SPOKEN: dict[str, Any] = {"model": "gemini-3.8-flash-tts", "input": "Hello", "re
 DRAWN: dict[str, Any] = {"model": "gemini-3.1-flash-image", "prompt": "a cat"}
 
 
-def ask(path, **fields):
+def request_for(path, **fields):
     """A request to an endpoint, whole or streamed."""
     match path:
         case "/v1/images/generations":
@@ -72,7 +72,7 @@ async def two(first, second=answers, more: dict[str, Any] | None = None, **setti
 @pytest.mark.parametrize("fields", [{}, {"stream": "true"}], ids=["whole", "streamed"])
 @pytest.mark.parametrize("path", [IMAGES, EDITS, SPEECH, TRANSCRIPTIONS])
 async def test_another_upstream_answers_and_is_told(path, fields):
-    given = ask(path, **fields)
+    given = request_for(path, **fields)
     if "json" in given and fields:
         given["json"].update({"stream": True} if path == IMAGES else {})
     async with two(refuses(BUSY)) as (client, one, other):
@@ -93,13 +93,13 @@ async def test_another_upstream_answers_and_is_told(path, fields):
 @pytest.mark.parametrize("path", [IMAGES, SPEECH, TRANSCRIPTIONS])
 async def test_what_another_upstream_would_refuse_as_well_goes_nowhere(path):
     async with two(refuses(WRONG)) as (client, _, other):
-        got = await client.post(path, **ask(path))
+        got = await client.post(path, **request_for(path))
     assert (got.status_code, other.seen) == (400, [])
 
 
 async def test_the_first_failure_is_told_where_all_fail():
     async with two(refuses(BUSY), refuses(WRONG)) as (client, _, other):
-        got = await client.post(IMAGES, **ask(IMAGES))
+        got = await client.post(IMAGES, **request_for(IMAGES))
     assert (got.status_code, len(other.seen)) == (503, 1)
 
 
@@ -131,7 +131,7 @@ async def test_speech_that_has_begun_is_not_begun_elsewhere():
         await call.end()
 
     async with two(script) as (client, _, other):
-        got = await client.post(SPEECH, **ask(SPEECH, stream=True))
+        got = await client.post(SPEECH, **request_for(SPEECH, stream=True))
     assert "server_is_overloaded" in got.text
     assert other.seen == []
 
@@ -141,7 +141,7 @@ async def test_a_transcript_that_has_begun_is_not_begun_elsewhere():
         await call.stream(answer({"audioTranscription": {"text": "Hel"}}, finish=None), BUSY)
 
     async with two(script) as (client, _, other):
-        got = await client.post(TRANSCRIPTIONS, **ask(TRANSCRIPTIONS, stream="true"))
+        got = await client.post(TRANSCRIPTIONS, **request_for(TRANSCRIPTIONS, stream="true"))
     assert "Hel" in got.text
     assert "server_is_overloaded" in got.text
     assert other.seen == []

@@ -154,13 +154,13 @@ async def test_a_relay_without_streams_is_streamed_as_one_event():
 async def test_a_relay_without_streams_answers_no_more_than_may_be_held(monkeypatch):
     init = Upstream.__init__
 
-    def bound_to(self, given, *others):
+    def init_with_limit(self, given, *others):
         init(self, msgspec.structs.replace(given, max_answer_bytes=100), *others)
 
     async def script(call):
         await call.json(answer("x" * 101))
 
-    monkeypatch.setattr(Upstream, "__init__", bound_to)
+    monkeypatch.setattr(Upstream, "__init__", init_with_limit)
     async with run_upstream(script) as upstream, adapter(upstream, upstream_streaming=False) as client:
         got = await client.post(STREAM, json=HI)
     assert (got.status_code, got.json()["error"]["message"]) == (502, "Gemini's answer is larger than 100 bytes.")

@@ -11,7 +11,7 @@ from adapter.server.state import stored_files
 from adapter.server.state.not_stored import NotStored
 from adapter.store.documents.sqlite import SqliteDocuments
 from adapter.store.files.directory import FileWriter
-from tests.server.endpoints.storing import FILES, package, serving
+from tests.server.endpoints.storing import FILES, openai_client, serving
 
 UPLOADS = "/v1/uploads"
 PIECES = (b"first ", b"second ", b"third")
@@ -37,7 +37,7 @@ def contents(tmp_path):
 async def test_parts_become_a_file_in_the_order_of_their_ids_by_the_openai_package(tmp_path):
     big = os.urandom(2_500_000)
     async with serving(tmp_path) as client:
-        openai = package(client)
+        openai = openai_client(client)
         size = len(big) + 6
         upload = await openai.uploads.create(
             bytes=size, filename="b.bin", mime_type="application/x-b", purpose="vision",
@@ -62,7 +62,7 @@ async def test_parts_become_a_file_in_the_order_of_their_ids_by_the_openai_packa
 async def test_the_openai_package_uploads_a_file_in_chunks(tmp_path):
     content = os.urandom(300_000)
     async with serving(tmp_path) as client:
-        done = await package(client).uploads.upload_file_chunked(
+        done = await openai_client(client).uploads.upload_file_chunked(
             file=content, filename="a.bin", bytes=len(content), mime_type="text/plain", purpose="batch",
             part_size=100_000,
         )  # fmt: skip

@@ -117,7 +117,7 @@ def request(path, *lines, version="1.1", body=b""):
     return "\r\n".join(head).encode() + body
 
 
-async def send_answer(port, sent):
+async def ask(port, sent):
     """All that the server says until it closes, without what two answers never share."""
     async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -156,21 +156,21 @@ SENT = {
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
 async def test_both_ways_write_the_same_bytes(sent):
     async with serving() as (_, port):
-        direct, told = await send_answer(port, sent("bytes")), await send_answer(port, sent("messages"))
+        direct, told = await ask(port, sent("bytes")), await ask(port, sent("messages"))
     assert direct == told
     assert direct.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 ", b"HTTP/1.1 500 ", b"HTTP/1.1 100 "))
 
 
 async def test_a_connection_has_an_answer_for_each_pipelined_request():
     async with serving() as (_, port):
-        answered = await send_answer(port, SENT["pipelined requests"]("bytes"))
+        answered = await ask(port, SENT["pipelined requests"]("bytes"))
     assert re.findall(rb"HTTP/1.1 (\d+)", answered) == [b"200", b"200", b"503", b"200", b"200", b"200"]
     assert answered.count(b"data: [DONE]") == answered.count(b"\r\n0\r\n\r\n") == 3
 
 
 async def test_a_stream_that_fails_has_one_head_and_no_end():
     async with serving() as (_, port):
-        answered = await send_answer(port, SENT["a second head in a stream"]("bytes"))
+        answered = await ask(port, SENT["a second head in a stream"]("bytes"))
     assert answered.count(b"HTTP/1.1") == 1
     assert answered.endswith(b"data: 1\n\n\r\n")
 
@@ -201,7 +201,7 @@ async def test_an_answer_ahead_of_the_body_does_not_reset_who_still_sends(way, v
 async def test_a_client_that_never_sends_its_body_is_closed_behind_its_answer(way):
     sent = request(f"/{way}/busy", CLOSE, body=b"x" * LARGE)
     async with serving() as (_, port):
-        assert b"HTTP/1.1 503" in await send_answer(port, sent[:-1])
+        assert b"HTTP/1.1 503" in await ask(port, sent[:-1])
 
 
 @pytest.mark.parametrize("way", ["bytes", "messages"])

@@ -80,12 +80,12 @@ async def test_a_file_that_cannot_be_read_leaves_the_keys_as_they_are(tmp_path, 
             live.process.send_signal(signal.SIGHUP)
             told = ""
 
-            async def wait_for_log():
+            async def is_logged():
                 nonlocal told
                 told += "".join(capfd.readouterr())
                 return "the old keys stay in use" in told
 
-            await until(wait_for_log)
+            await until(is_logged)
             async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
                 assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
         finally:

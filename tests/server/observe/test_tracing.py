@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
+from adapter.emulator.generation.media import picture
 from adapter.server.observe import tracing as telemetry
 from adapter.settings import SettingsError, load
 from adapter.translate.answer.audio import wav
@@ -278,6 +279,7 @@ DRAWER, DECIDER = "gemini-3.1-flash-image-preview", "gemini-decision-1"
 QUESTION = {"type": "predicate", "name": "urgent", "instructions": "Is it urgent?"}
 DECISION = {"model": DECIDER, "input": "x", "questions": [QUESTION]}
 UPLOAD = {"x-goog-upload-protocol": "resumable", "x-goog-upload-command": "start"}
+PICTURE = {"image": ("a.png", picture("a cat", "1:1", "512"), "image/png")}
 SOUND = {"file": ("a.wav", wav(bytes(2_000), 1_000), "audio/wav")}
 
 
@@ -296,6 +298,9 @@ async def use_everything(client):
     await send("POST", "/v1/moderations", json={"input": "x"})
     await send("POST", "/v1/decisions", json=DECISION)
     await send("POST", "/v1/images/generations", json={"model": DRAWER, "prompt": "x"})
+    await send("POST", "/v1/images/edits", data={"model": DRAWER, "prompt": "x"}, files=PICTURE)
+    await send("POST", "/v1/responses", json={"model": MODEL, "input": "x"})
+    await send("POST", "/v1/responses", json={"model": MODEL, "input": "x", "stream": True})
     await send("POST", "/v1/audio/speech", json={"model": TALKER, "input": "x", "voice": "alloy"})
     await send("POST", "/v1/audio/transcriptions", data={"model": MODEL}, files=SOUND)
     file = await put(client, b"a text", name="a.txt", purpose="user_data")

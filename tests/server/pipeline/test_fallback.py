@@ -77,7 +77,7 @@ def model_of(seen):
     return seen.path.split("/models/")[1].split(":")[0]
 
 
-def ask(upstream):
+def asked_models(upstream):
     return [model_of(seen) for seen in upstream.seen]
 
 
@@ -138,7 +138,7 @@ async def test_another_upstream_answers_and_the_client_is_told(failure, stream):
     async with two(script, says("other"), first_byte_timeout=0.5) as (client, one, other):
         response, text = await text_of(client, stream=stream)
     assert text == "other indeed"
-    assert (ask(one), ask(other)) == (["gemini-3.5-flash"], ["gemini-3.5-flash"])
+    assert (asked_models(one), asked_models(other)) == (["gemini-3.5-flash"], ["gemini-3.5-flash"])
     assert other.seen[0].headers["x-goog-api-key"] == "k2", "each upstream gets its own key"
     assert one.seen[0].headers["x-goog-api-key"] == "k"
     assert response.headers.get_list("x-adapter-upstream") == ["other1"]
@@ -166,7 +166,7 @@ async def test_a_dead_upstream_is_not_asked_for_another_model(stream):
         ):
             response, text = await text_of(client, stream=stream)
     assert text == "gemini-3.8-flash indeed"
-    assert ask(other) == ["gemini-3.5-flash", "gemini-3.8-flash"]
+    assert asked_models(other) == ["gemini-3.5-flash", "gemini-3.8-flash"]
     assert set(ledger(response)) == {"model", "upstream"}
 
 
@@ -178,7 +178,7 @@ async def test_another_model_answers_and_is_asked_in_its_own_words(stream):
         response, text = await text_of(client, stream=stream, reasoning_effort="low")
         shown = (await client.get("/inspector/exchanges")).json()["exchanges"][0]
     assert text == "gemini-2.5-flash indeed"
-    assert ask(upstream) == ["gemini-3.5-flash", "gemini-3.8-flash", "gemini-2.5-flash"]
+    assert asked_models(upstream) == ["gemini-3.5-flash", "gemini-3.8-flash", "gemini-2.5-flash"]
     thinking = [seen.body["generationConfig"]["thinkingConfig"] for seen in upstream.seen]
     assert "thinkingLevel" in thinking[0]
     assert "thinkingBudget" in thinking[2], "models before 3 know budgets, not levels"
@@ -194,7 +194,7 @@ async def test_the_same_model_elsewhere_goes_before_another_model():
     async with two(fails_with(503), fails_with(503), fallback_models=models) as (client, one, other):
         response, _ = await text_of(client)
     assert response.status_code == 503
-    assert ask(one) == ask(other) == ["gemini-3.5-flash", "gemini-3.8-flash"]
+    assert asked_models(one) == asked_models(other) == ["gemini-3.5-flash", "gemini-3.8-flash"]
 
 
 NOT_WORTH = {
@@ -261,7 +261,7 @@ async def test_strict_mode_passes_over_a_model_that_would_lose_something_else():
     async with run_upstream(script) as upstream, adapter(upstream, **settings) as client:
         response, _ = await text_of(client, headers=STRICT, model="gemini-2.5-flash", temperature=0.5)
     assert response.status_code == 200
-    assert ask(upstream) == ["gemini-2.5-flash", "gemini-2.5-pro"], "3.8 takes no temperature"
+    assert asked_models(upstream) == ["gemini-2.5-flash", "gemini-2.5-pro"], "3.8 takes no temperature"
 
 
 async def test_a_model_that_cannot_do_what_is_asked_is_passed_over():
@@ -272,7 +272,7 @@ async def test_a_model_that_cannot_do_what_is_asked_is_passed_over():
     async with run_upstream(script) as upstream, adapter(upstream, **settings) as client:
         response, _ = await text_of(client, messages=begun)
     assert response.status_code == 200
-    assert ask(upstream) == ["gemini-3.5-flash", "gemini-2.5-flash"], "4 takes no such request"
+    assert asked_models(upstream) == ["gemini-3.5-flash", "gemini-2.5-flash"], "4 takes no such request"
 
 
 @pytest.mark.parametrize("heartbeat", ["comment", "chunk"])
@@ -444,12 +444,12 @@ class Emulated:
             await send({"type": "http.response.body", "body": body})
             return
 
-        async def note_codes(message):
+        async def note_status(message):
             if message["type"] == "http.response.start":
                 self.answered.append(message["status"])
             await send(message)
 
-        await self.app(scope, receive, note_codes if scope["type"] == "http" else send)
+        await self.app(scope, receive, note_status if scope["type"] == "http" else send)
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ def code(who):
     return {"executableCode": {"language": "PYTHON", "code": f"balance('{who}')"}}
 
 
-def print_call(who):
+def code_result(who):
     return {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": f"{who} 100\n"}}
 
 
@@ -42,22 +42,22 @@ def image(pixels):
     return {"inlineData": {"mimeType": "image/png", "data": pixels}}
 
 
-def search_result(kind):
+def search_part(kind):
     return {kind: {"toolType": "GOOGLE_SEARCH_WEB", **({"args": {}} if kind == "toolCall" else {"response": {}})}}
 
 
 ANSWERS = {
     "text": ([text("Done.")], ()),
     "signed text": ([text("Done.")], (0,)),
-    "ann's code": ([code("ann"), print_call("ann"), text("Done.")], (0, 2)),
-    "eve's code": ([code("eve"), print_call("eve"), text("Done.")], (0, 2)),
+    "ann's code": ([code("ann"), code_result("ann"), text("Done.")], (0, 2)),
+    "eve's code": ([code("eve"), code_result("eve"), text("Done.")], (0, 2)),
     "one image": ([image("AAAA"), text("Done.")], (0,)),
     "other image": ([image("BBBB"), text("Done.")], (0,)),
     "call": ([call("f", 1)], (0,)),
     "two calls": ([call("f", 1), call("g", 1)], (0,)),
     "text and call": ([text("Done."), call("f", 1)], (0, 1)),
     "search and call": (
-        [search_result("toolCall"), search_result("toolResponse"), text("Done. "), call("f", 1)],
+        [search_part("toolCall"), search_part("toolResponse"), text("Done. "), call("f", 1)],
         (0, 1, 3),
     ),
 }

@@ -101,7 +101,7 @@ def together(tools: tuple[str, ...], minutes: float) -> int:
     return sum(code != 0 for code in codes.values())
 
 
-def _is_installed() -> tuple[str, ...]:
+def _find_tools() -> tuple[str, ...]:
     found = tuple(tool for tool in TOOLS if find_spec(tool) is not None)
     for tool in TOOLS:
         if tool not in found:
@@ -114,7 +114,7 @@ def _is_installed() -> tuple[str, ...]:
 @click.option("--with", "tools", multiple=True, type=click.Choice(TOOLS), help="This tool; default: all that are here.")
 def main(minutes: float, tools: tuple[str, ...]) -> None:
     """Look for what gets a 500, hangs, or has an invalid answer; ends with 1 if there is anything."""
-    tools = tools or _is_installed()
+    tools = tools or _find_tools()
     if len(tools) > 1:
         failed = together(tools, minutes)
     elif tools == ("atheris",):

@@ -44,7 +44,7 @@ def try_mutant(mutant: Mutant, cases: Reach, tests: Reach) -> Noticed:
 
 
 def passes(work: Callable[[], bool]) -> bool:
-    """Do something in a fork: whether it says so, without an exception and in time."""
+    """Run `work` in a fork. Return whether it returned True, without an exception and in time."""
     child = os.fork()
     if child == 0:
         os._exit(_child(work))

@@ -45,7 +45,7 @@ def _find(mutant: Mutant | None) -> None:
 
 
 def caches() -> list[Callable[[], None]]:
-    """Return what empties each cache of the loaded modules: a result in a cache hides the code that made it."""
+    """Return what empties each cache of `adapter.translate`: a result in a cache hides the code that made it."""
     byte_cache: Any = sys.modules["adapter.translate.core.byte_cache"]
     found: list[Callable[[], None]] = []
     for thing in gc.get_objects():

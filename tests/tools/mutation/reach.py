@@ -135,7 +135,7 @@ def reach_of_cases(files: Sequence[Path]) -> Reach:
 
 
 def runs_by_statement(data: coverage.CoverageData, runs: Sequence[str]) -> dict[Place, set[int]]:
-    """The numbers of the runs, which are coverage's contexts, by statement; none is running: `LOADING`."""
+    """The numbers of the runs, which are coverage's contexts, by statement; `LOADING` if none is running."""
     numbers = {run: number for number, run in enumerate(runs)} | {"": LOADING}
     found: dict[Place, set[int]] = defaultdict(set)
     for name in data.measured_files():

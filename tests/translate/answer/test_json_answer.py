@@ -70,7 +70,7 @@ def test_a_leaked_thought_before_the_json_is_a_thought():
     assert join_chunks(stream_answer([body], at)[0])["choices"] == comparable(completion)["choices"]
 
 
-def declaration(**fields):
+def declared_and_config(**fields):
     body = json.loads(encode(chat.to_gemini(context_of(**fields))[0]))
     names = [one["name"] for tool in body["tools"] for one in tool["functionDeclarations"]]
     return names, body["toolConfig"]["functionCallingConfig"]
@@ -78,7 +78,7 @@ def declaration(**fields):
 
 def test_the_clients_own_function_of_that_name_stays_its_own():
     tools = [function("json_answer"), function("json_answer_2")]
-    names, _ = declaration(tools=tools)
+    names, _ = declared_and_config(tools=tools)
     assert names == ["json_answer", "json_answer_2", "json_answer_3"]
     at = context_of(tools=tools)
     message = translate_answer(answer(call("json_answer", a=1)), at)[0]["choices"][0]["message"]
@@ -100,5 +100,5 @@ def test_the_clients_own_function_of_that_name_stays_its_own():
     ],
 )
 def test_a_call_that_is_asked_for_is_a_call_of_the_clients(choice, names):
-    _, calling = declaration(tool_choice=choice)
+    _, calling = declared_and_config(tool_choice=choice)
     assert (calling["mode"], calling.get("allowedFunctionNames")) == ("ANY", names)

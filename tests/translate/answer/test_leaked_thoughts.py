@@ -22,7 +22,7 @@ def without_leaks(*parts):
     return [one for part in parts for one in leaks.feed(part)] + leaks.close(), leaks.found
 
 
-def feed(parts):
+def join_neighbours(parts):
     """Thoughts and texts, neighbours of one kind joined."""
     found = []
     for part in parts:
@@ -39,7 +39,7 @@ def test_a_text_tells_the_same_wherever_it_is_cut(text, cuts):
     pieces = [text[start:end] for start, end in pairwise(places)]
     leaks = LeakedThoughts()
     in_pieces = [one for piece in pieces for one in leaks.feed(Part(text=piece))] + leaks.close()
-    assert feed(in_pieces) == feed(without_leaks(Part(text=text))[0])
+    assert join_neighbours(in_pieces) == join_neighbours(without_leaks(Part(text=text))[0])
 
 
 @given(TEXTS)

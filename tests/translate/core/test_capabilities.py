@@ -74,6 +74,10 @@ def row(name):
     return capabilities_of(name, TABLE.model)
 
 
+def test_a_row_that_tells_no_levels_has_the_three_that_all_models_know():
+    assert ModelCapabilities(pattern="*", source="", date="").levels == ("low", "medium", "high")
+
+
 def test_models_have_the_same_turns_if_they_agree_in_what_turns_depend_on():
     plain = ModelCapabilities(pattern="*", source="", date="")
     switches = {one.name for one in msgspec.structs.fields(ModelCapabilities) if one.type is bool}

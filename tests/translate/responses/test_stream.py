@@ -43,11 +43,11 @@ def first_only(events: list[Object]) -> list[Object]:
 
 def comparable(response: Object) -> Object:
     """A response with its carriers opened: where the parts of one text begin is not told by a stream."""
-    items = [{**item, "encrypted_content": open_stream(item.get("encrypted_content"))} for item in response["output"]]
+    items = [{**item, "encrypted_content": open_seal(item.get("encrypted_content"))} for item in response["output"]]
     return {**response, "output": items}
 
 
-def open_stream(content: str | None) -> Any:
+def open_seal(content: str | None) -> Any:
     records = unseal(content or "") or {}
     return {
         key: (record.value, record.id, merge_texts(json.loads(bytes(record.parts))) if present(record.parts) else None)

@@ -6,6 +6,7 @@ The digests are written out here: whoever changes one forgets every signature th
 import json
 from typing import Any
 
+from adapter.translate.responses.earlier_items import named_items
 from adapter.translate.signatures.earlier_answers import EarlierAnswers
 from adapter.translate.signatures.history import History
 from adapter.translate.signatures.keys import call_key, item_key, legacy_call_key
@@ -14,6 +15,7 @@ from adapter.translate.signatures.prefix_digest import PrefixDigest, call_digest
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import decode
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
+from adapter.wire.openai.responses_request import InputItem
 from adapter.wire.signatures import Signature
 
 
@@ -92,3 +94,8 @@ def test_what_is_remembered_of_answers_counts_the_bytes_of_their_records():
     assert size_of(Signature(value="a" * 100, images=["b" * 50])) == one + 50
     assert size_of(Signature(value="a" * 100, calls=[Signature(value="c" * 20)])) == one + 20
     assert size_of(Signature(value="a" * 100), Signature(value="a" * 100)) == 2 * one - bare
+
+
+def test_an_item_with_an_id_of_the_clients_own_has_this_digest():
+    item = InputItem(type="message", id="mine", role="user", content="hi")
+    assert named_items([item]) == [("mine", "77ad40a905b81cab7fe8a8a7506b5d2a")]

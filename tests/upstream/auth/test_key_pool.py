@@ -289,13 +289,13 @@ async def test_what_is_remembered_is_bounded(clock):
     for number in range(MAX_COOL_DOWNS + 100):
         clock.now += 1.0
         await fail(keys, error(429, wait=0.5), f"m{number}")
-    assert held_keys(keys) <= MAX_COOL_DOWNS
+    assert count_cool_downs(keys) <= MAX_COOL_DOWNS
     for number in range(MAX_COOL_DOWNS + 100):
         await fail(keys, error(429, wait=1e6), f"n{number}")
-    assert held_keys(keys) <= MAX_COOL_DOWNS
+    assert count_cool_downs(keys) <= MAX_COOL_DOWNS
 
 
-def held_keys(keys):
+def count_cool_downs(keys):
     count = sum(len(key.cool_downs) for key in keys._keys)
     assert keys._cool_down_count == count
     return count

@@ -179,7 +179,7 @@ async def test_without_credentials_there_is_no_token(monkeypatch, tmp_path):
         await bearer(VertexAuth(Clock()))
 
 
-def refuse(status=401):
+def refusal(status=401):
     return UpstreamError(status, Status(code=status, status="UNAUTHENTICATED"))
 
 
@@ -189,12 +189,12 @@ async def test_a_token_that_is_refused_is_replaced_once(tokens, credentials):
     auth = VertexAuth(clock)
     headers = await auth.headers(Caller(), "m")
     clock.now += NEW_TOKEN_S + 1
-    assert not auth.on_error(headers, "m", refuse(403))
-    assert not auth.on_error({}, "m", refuse())
-    assert auth.on_error(headers, "m", refuse())
+    assert not auth.on_error(headers, "m", refusal(403))
+    assert not auth.on_error({}, "m", refusal())
+    assert auth.on_error(headers, "m", refusal())
     again = await auth.headers(Caller(), "m")
     assert again["authorization"] == "Bearer ya29.2"
-    assert not auth.on_error(again, "m", refuse())
+    assert not auth.on_error(again, "m", refusal())
 
 
 @pytest.mark.parametrize(

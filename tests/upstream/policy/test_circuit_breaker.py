@@ -249,7 +249,7 @@ def whole(text):
     return answer(b'{"candidates": [{"content": {"parts": [{"text": "%s"}]}}]}' % text.encode())
 
 
-def is_refused(status):
+def refusal(status):
     return answer(b'{"error": {"code": %d, "message": "no"}}' % status, f"{status} X")
 
 
@@ -276,7 +276,7 @@ async def test_an_upstream_that_fails_is_left_alone_until_it_recovers(chaos, mon
     move = still_circuits(monkeypatch)
 
     async def failing(exchange):
-        await exchange.send(is_refused(503))
+        await exchange.send(refusal(503))
 
     async def well(exchange):
         await exchange.send(whole("ok"))
@@ -312,7 +312,7 @@ async def test_a_dead_upstream_opens_the_circuit_and_is_not_asked_again_at_once(
 @pytest.mark.parametrize("status", [429, 400, 404])
 async def test_refusals_open_nothing(chaos, status):
     async def refuses(exchange):
-        await exchange.send(is_refused(status))
+        await exchange.send(refusal(status))
 
     chaos.script = refuses
     async with upstream(chaos.url) as client:
@@ -321,7 +321,7 @@ async def test_refusals_open_nothing(chaos, status):
 
 async def test_it_can_be_turned_off(chaos):
     async def failing(exchange):
-        await exchange.send(is_refused(503))
+        await exchange.send(refusal(503))
 
     chaos.script = failing
     async with upstream(chaos.url, circuit_pause=0.0) as client:

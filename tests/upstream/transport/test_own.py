@@ -200,7 +200,7 @@ async def test_a_look_up_that_hangs_or_fails_leaves_the_addresses_of_the_last_on
 
     look_up, first = asyncio.get_running_loop().getaddrinfo, [True]
 
-    async def break_off(*arguments, **options):
+    async def failing_look_up(*arguments, **options):
         if not first:
             # uvloop looks the address up once more to connect to it.
             return await look_up(*arguments, **options)
@@ -212,5 +212,5 @@ async def test_a_look_up_that_hangs_or_fails_leaves_the_addresses_of_the_last_on
     chaos.script = lambda exchange: exchange.send(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     async with open_transport(AsyncioTransport, chaos.url) as send:
         assert await whole(await send()) == b"ok"
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", break_off, raising=False)
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", failing_look_up, raising=False)
         assert await whole(await send()) == b"ok"
