@@ -327,7 +327,7 @@ def translate(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> Sum:
     if unknown:
         notes += unknown_notes(unknown)
     # Shared notes are those on tools, of which one that is refused raises instead.
-    own = own_notes(notes)
+    own = own_notes(notes) if notes.shared else notes
     fates = list(map(_FATE, own))
     if Fate.REJECTED in fates:
         first = own[fates.index(Fate.REJECTED)]
